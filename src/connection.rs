@@ -1,0 +1,345 @@
+//! A socket and its session, joined by readiness bits: the one place where bytes move between them.
+//!
+//! One loop serves every model: the reactor calls [`Connection::drive`] when an event came, a blocking
+//! thread would call it after every read. It returns no `Result`: one peer can never end the driver with `?`.
+
+use std::fmt;
+use std::io::{self, IoSlice, Read, Write};
+
+use crate::attempt::{Attempt, Failure, FailureClass, attempt};
+use crate::session::{CloseReason, Pass, Protocol, Remote, Session};
+
+/// What a connection needs of a socket. Reads and writes may be short; `WouldBlock` means "an event will tell".
+pub trait Stream: Read + Write + Remote {
+    /// Ends our sending side (shutdown(2), `SHUT_WR`).
+    ///
+    /// # Errors
+    /// Whatever the system says; `NotConnected` after a reset is of no consequence.
+    fn shutdown_write(&self) -> io::Result<()>;
+}
+
+/// What is known about a socket: set by events, cleared by `WouldBlock`, or by a short read when no close was
+/// signalled (epoll(7): then the receive queue is empty).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Readiness(u8);
+
+impl Readiness {
+    /// Nothing is known to be possible.
+    pub const NONE: Self = Self(0);
+    /// Reading may give bytes, the end of the stream or an error.
+    pub const READABLE: Self = Self(1);
+    /// Writing may be accepted.
+    pub const WRITABLE: Self = Self(2);
+    /// The peer has ended its side, or the connection is broken: read on until the end, no further event comes.
+    pub const READ_CLOSED: Self = Self(4);
+
+    /// Both sets together.
+    #[inline]
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether any of `other` is in this set.
+    #[inline]
+    #[must_use]
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    #[inline]
+    const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+}
+
+/// How far [`Connection::drive`] came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing more to do until an event or a deadline.
+    Blocked,
+    /// The turn's budget is spent and there is more to do: queue it again.
+    Yielded,
+    /// The conversation is over: drop the connection.
+    Closed(CloseReason),
+}
+
+/// What the connection can do next; derived from the session's wishes and the socket's readiness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
+    Read,
+    FlushKept,
+    Resume,
+    Produce,
+    Discard,
+    Wait,
+}
+
+/// One socket and the session on it.
+pub struct Connection<T, P> {
+    stream: T,
+    session: Session<P>,
+    ready: Readiness,
+}
+
+impl<T: Stream, P: Protocol> Connection<T, P> {
+    /// A connection that has not begun; a fresh socket counts as writable (its send buffer is empty).
+    pub fn new(stream: T, protocol: P, pass: &Pass) -> Self {
+        Self { stream, session: Session::new(protocol, pass.now()), ready: Readiness::WRITABLE }
+    }
+
+    /// Lets the protocol begin and sends what it says.
+    pub fn open(&mut self, pass: &mut Pass) -> Progress {
+        pass.refill();
+        self.session.handle_open(&self.stream, pass);
+        self.flush(&[], pass);
+        self.settle(pass);
+        self.progress()
+    }
+
+    /// Adds what an event said. Returns whether there is something to do now.
+    #[inline]
+    pub fn note(&mut self, ready: Readiness) -> bool {
+        self.ready = self.ready.and(ready);
+        ready.has(Readiness::READABLE) || !self.session.is_plain()
+    }
+
+    /// Does what can be done within one turn's budget: reads, lets the protocol answer, writes.
+    #[inline]
+    pub fn drive(&mut self, scratch: &mut [u8], pass: &mut Pass) -> Progress {
+        pass.refill();
+        loop {
+            match self.next_action() {
+                Action::Read => self.fill(scratch, pass),
+                Action::Wait => break,
+                other => self.act(other, scratch, pass),
+            }
+            if !self.session.is_plain() {
+                self.settle(pass);
+            }
+            if pass.budget.is_spent() {
+                break;
+            }
+        }
+        self.progress()
+    }
+
+    /// Acts on the deadlines that are due, then does what became possible.
+    pub fn handle_timeout(&mut self, scratch: &mut [u8], pass: &mut Pass) -> Progress {
+        pass.refill();
+        self.session.handle_timeout(&self.stream, pass);
+        self.flush(&[], pass);
+        self.settle(pass);
+        self.drive(scratch, pass)
+    }
+
+    /// The server is draining.
+    pub fn handle_stop(&mut self, scratch: &mut [u8], pass: &mut Pass) -> Progress {
+        pass.refill();
+        self.session.handle_stop(&self.stream, pass);
+        self.flush(&[], pass);
+        self.settle(pass);
+        self.drive(scratch, pass)
+    }
+
+    /// The socket.
+    pub const fn stream(&self) -> &T {
+        &self.stream
+    }
+
+    /// The socket, for registering it.
+    pub const fn stream_mut(&mut self) -> &mut T {
+        &mut self.stream
+    }
+
+    /// The session.
+    pub const fn session(&self) -> &Session<P> {
+        &self.session
+    }
+
+    /// The session, for telling it of an end from outside.
+    pub const fn session_mut(&mut self) -> &mut Session<P> {
+        &mut self.session
+    }
+
+    /// Whether [`drive`](Self::drive) would do something now (invariant I4: if so, it is queued).
+    pub fn can_go_on(&self) -> bool {
+        self.next_action() != Action::Wait
+    }
+
+    #[inline]
+    fn next_action(&self) -> Action {
+        let session = &self.session;
+        if session.is_plain() {
+            return if self.ready.has(Readiness::READABLE) { Action::Read } else { Action::Wait };
+        }
+        if session.wants_write() && self.ready.has(Readiness::WRITABLE) {
+            Action::FlushKept
+        } else if session.wants_resume() {
+            Action::Resume
+        } else if session.wants_writable() {
+            Action::Produce
+        } else if session.wants_read() && self.ready.has(Readiness::READABLE) {
+            Action::Read
+        } else if session.wants_discard() && self.ready.has(Readiness::READABLE) {
+            Action::Discard
+        } else {
+            Action::Wait
+        }
+    }
+
+    fn act(&mut self, action: Action, scratch: &mut [u8], pass: &mut Pass) {
+        match action {
+            Action::FlushKept => self.flush_kept(pass),
+            Action::Resume => self.session.handle_resume(&self.stream, pass),
+            Action::Produce => self.session.handle_writable(&self.stream, pass),
+            Action::Discard => self.discard(scratch, pass),
+            Action::Read | Action::Wait => {}
+        }
+        self.flush(&[], pass);
+    }
+
+    #[inline]
+    fn progress(&self) -> Progress {
+        if self.session.is_plain() && !self.ready.has(Readiness::READABLE) {
+            return Progress::Blocked;
+        }
+        match self.session.close_reason() {
+            Some(reason) => Progress::Closed(reason),
+            None if self.can_go_on() => Progress::Yielded,
+            None => Progress::Blocked,
+        }
+    }
+
+    /// Reads once, hands the bytes on, and writes the answers.
+    #[inline]
+    fn fill(&mut self, scratch: &mut [u8], pass: &mut Pass) {
+        match attempt(|| self.stream.read(scratch)) {
+            Attempt::Done(0) => {
+                self.ready = self.ready.without(Readiness::READABLE);
+                self.session.handle_eof(&self.stream, pass);
+                self.flush(&[], pass);
+            }
+            Attempt::Done(count) => {
+                self.note_read(count, scratch.len(), pass);
+                let input = &scratch[..count];
+                self.session.handle_bytes(input, &self.stream, pass);
+                self.flush(input, pass);
+            }
+            Attempt::WouldBlock => self.ready = self.ready.without(Readiness::READABLE),
+            Attempt::Failed(failure) => self.session.handle_failure(failure, pass),
+        }
+    }
+
+    /// A short read means drained, unless a close was signalled: a FIN that came with the data gives no further event.
+    #[inline]
+    fn note_read(&mut self, count: usize, asked: usize, pass: &mut Pass) {
+        if count < asked && !self.ready.has(Readiness::READ_CLOSED) {
+            self.ready = self.ready.without(Readiness::READABLE);
+        }
+        pass.budget.spend(count);
+        pass.traffic_mut().bytes_in += count as u64;
+    }
+
+    /// Writes what the pass has collected; `input` is what its direct part refers to. Only what the kernel
+    /// refuses is copied.
+    #[inline]
+    fn flush(&mut self, input: &[u8], pass: &mut Pass) {
+        if pass.queued() == 0 {
+            return;
+        }
+        if self.session.is_plain() || self.session.poll_output().is_empty() {
+            self.write_pass(input, pass);
+        }
+        if pass.queued() > 0 && self.session.close_reason().is_none() {
+            let direct = pass.direct.clone();
+            let replies = std::mem::take(&mut pass.replies);
+            self.session.handle_unsent(&input[direct], &replies, pass);
+            pass.replies = replies;
+        }
+        pass.clear_output();
+    }
+
+    #[inline]
+    fn write_pass(&mut self, input: &[u8], pass: &mut Pass) {
+        while self.ready.has(Readiness::WRITABLE) && pass.queued() > 0 {
+            let direct = &input[pass.direct.clone()];
+            let written = if pass.replies.is_empty() {
+                attempt(|| self.stream.write(direct))
+            } else if direct.is_empty() {
+                attempt(|| self.stream.write(&pass.replies))
+            } else {
+                attempt(|| self.stream.write_vectored(&[IoSlice::new(direct), IoSlice::new(&pass.replies)]))
+            };
+            match self.note_write(written, pass) {
+                Some(count) => pass.consume(count),
+                None => break,
+            }
+        }
+    }
+
+    /// Writes what earlier passes could not.
+    fn flush_kept(&mut self, pass: &mut Pass) {
+        while self.session.wants_write() && self.ready.has(Readiness::WRITABLE) && pass.budget.bytes > 0 {
+            let written = attempt(|| self.stream.write(self.session.poll_output()));
+            match self.note_write(written, pass) {
+                Some(count) => self.session.consume_output(count, pass),
+                None => break,
+            }
+        }
+    }
+
+    #[inline]
+    fn note_write(&mut self, written: Attempt<usize>, pass: &mut Pass) -> Option<usize> {
+        match written {
+            Attempt::Done(0) => {
+                self.session.handle_failure(Failure { class: FailureClass::PeerGone, errno: 0 }, pass);
+                None
+            }
+            Attempt::Done(count) => {
+                pass.budget.spend(count);
+                pass.traffic_mut().bytes_out += count as u64;
+                Some(count)
+            }
+            Attempt::WouldBlock => {
+                self.ready = self.ready.without(Readiness::WRITABLE);
+                None
+            }
+            Attempt::Failed(failure) => {
+                self.session.handle_failure(failure, pass);
+                None
+            }
+        }
+    }
+
+    /// Lingering: reads and throws away.
+    fn discard(&mut self, scratch: &mut [u8], pass: &mut Pass) {
+        match attempt(|| self.stream.read(scratch)) {
+            Attempt::Done(0) => self.session.handle_eof(&self.stream, pass),
+            Attempt::Done(count) => {
+                self.note_read(count, scratch.len(), pass);
+                self.session.handle_discarded(count, pass);
+            }
+            Attempt::WouldBlock => self.ready = self.ready.without(Readiness::READABLE),
+            Attempt::Failed(failure) => self.session.handle_failure(failure, pass),
+        }
+    }
+
+    fn settle(&mut self, pass: &Pass) {
+        if self.session.settle(pass)
+            && let Attempt::Failed(failure) = attempt(|| self.stream.shutdown_write())
+        {
+            self.session.handle_failure(failure, pass);
+        }
+    }
+}
+
+impl<T: fmt::Debug, P> fmt::Debug for Connection<T, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("stream", &self.stream)
+            .field("session", &self.session)
+            .field("ready", &self.ready)
+            .finish()
+    }
+}

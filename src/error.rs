@@ -1,0 +1,97 @@
+//! What can go wrong while setting up or keeping up a driver. Connections never fail with this: they end
+//! with a [`CloseReason`](crate::session::CloseReason).
+
+use std::fmt;
+use std::io;
+
+/// Why a driver could not start, or cannot go on.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// A listening socket could not be made.
+    Bind {
+        /// The address as the user named it.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The poll itself failed: the loop is dead (epoll_wait(2): EBADF, EINVAL).
+    Poll(io::Error),
+    /// A listener became unusable (accept(2): EBADF, EINVAL, ENOTSOCK): the loop ends rather than spin.
+    Listener {
+        /// The address it listened on.
+        address: String,
+        /// The raw errno.
+        errno: i32,
+    },
+    /// Signals could not be registered.
+    Signals(io::Error),
+    /// A setting that cannot be kept; the text names the value and what would be accepted.
+    Config(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind { address, source } => {
+                write!(f, "cannot listen on {address}: {}", plain(source))?;
+                match remedy(source) {
+                    Some(text) => write!(f, " ({text})"),
+                    None => Ok(()),
+                }
+            }
+            Self::Poll(source) => write!(f, "the poll failed: {}", plain(source)),
+            Self::Listener { address, errno } => {
+                write!(f, "the listener on {address} is unusable: {}", plain(&io::Error::from_raw_os_error(*errno)))
+            }
+            Self::Signals(source) => write!(f, "cannot watch signals: {}", plain(source)),
+            Self::Config(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Bind { source, .. } | Self::Poll(source) | Self::Signals(source) => Some(source),
+            Self::Listener { .. } | Self::Config(_) => None,
+        }
+    }
+}
+
+/// The error's text without Rust's "(os error N)".
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(at) => text[..at].to_lowercase(),
+        None => text,
+    }
+}
+
+fn remedy(error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => Some(
+            "another program listens there: `ss -ltnp` shows which; stop it, or choose another port with --listen, 0 for any free one",
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            Some("this machine has no such address: `ip address` lists those it has; 0.0.0.0 or [::] means all")
+        }
+        io::ErrorKind::PermissionDenied => Some("ports below 1024 need root or CAP_NET_BIND_SERVICE; choose a higher port"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_names_the_address_and_the_remedy() {
+        let source = io::Error::from_raw_os_error(rustix::io::Errno::ADDRINUSE.raw_os_error());
+        let text = Error::Bind { address: "tcp://127.0.0.1:9999".into(), source }.to_string();
+        assert!(text.contains("tcp://127.0.0.1:9999"), "{text}");
+        assert!(text.contains("address already in use"), "{text}");
+        assert!(text.contains("--listen"), "{text}");
+        assert!(!text.contains("os error"), "{text}");
+    }
+}

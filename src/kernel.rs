@@ -1,0 +1,116 @@
+//! The seam to the kernel: everything a reactor asks of the operating system, in our own types.
+//!
+//! It has two implementations: [`reactor::MioKernel`](crate::reactor::MioKernel), which is plain mio, and
+//! [`testing::sim`](crate::testing::sim), a kernel in memory with faults and virtual time. The reactor is
+//! generic over it and monomorphised, so that production pays nothing for being testable.
+
+use std::fmt;
+use std::io;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::address::Address;
+use crate::connection::{Readiness, Stream};
+
+/// What an event refers to. Packs the slot's key and a sequence number, so that a key used again never
+/// receives the old socket's event (invariant I6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Token(pub usize);
+
+impl Token {
+    /// Reserved: the driver's own waker.
+    pub const WAKER: Self = Self(usize::MAX);
+    /// Reserved: signals.
+    pub const SIGNALS: Self = Self(usize::MAX - 1);
+}
+
+/// One notification of the poll.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Event {
+    /// Whom it concerns.
+    pub token: Token,
+    /// What has become possible.
+    pub ready: Readiness,
+}
+
+/// Signals that arrived since they were last asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Signals {
+    /// Stop orders (SIGINT, SIGTERM): how many, and the number of the last one.
+    pub stops: u32,
+    /// The number of the last stop signal, e.g. 15.
+    pub last: i32,
+    /// Requests to log the statistics (SIGUSR1).
+    pub reports: u32,
+    /// Another thread asked for a drain.
+    pub drain: bool,
+    /// Another thread asked for an end at once.
+    pub at_once: bool,
+}
+
+/// What a reactor asks of the operating system.
+///
+/// Registration is edge-triggered, for reading and writing at once, and for the socket's whole life: an event
+/// comes when something becomes possible, not while it is (epoll(7), EPOLLET).
+pub trait Kernel: fmt::Debug {
+    /// A connected, or connecting, stream socket. Dropping it closes and deregisters it.
+    type Stream: Stream + fmt::Debug;
+    /// A listening socket. Dropping it closes and deregisters it.
+    type Listener: fmt::Debug;
+
+    /// Monotonic time.
+    fn now(&mut self) -> Instant;
+
+    /// Wall-clock time.
+    fn wall(&mut self) -> SystemTime;
+
+    /// Waits for events, at most for `timeout` (`None`: for ever). A signal may end the wait early.
+    ///
+    /// # Errors
+    /// Any error means that the poll is unusable.
+    fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// The events of the last [`poll`](Self::poll).
+    fn events(&self) -> impl Iterator<Item = Event> + '_;
+
+    /// Accepts one connection, non-blocking and close-on-exec.
+    ///
+    /// # Errors
+    /// accept(2); classified by [`attempt_accept`](crate::attempt::attempt_accept).
+    fn accept(&mut self, listener: &Self::Listener) -> io::Result<(Self::Stream, Address)>;
+
+    /// Out of descriptors: gives up the reserve descriptor, accepts one connection with it, closes that
+    /// connection so that its peer knows, and takes the reserve back. `Ok(false)` when there is no reserve.
+    ///
+    /// # Errors
+    /// accept(2).
+    fn shed(&mut self, listener: &Self::Listener) -> io::Result<bool>;
+
+    /// Begins to connect. The outcome comes as an event; ask [`connect_result`](Self::connect_result) then.
+    ///
+    /// # Errors
+    /// connect(2), socket(2).
+    fn connect(&mut self, to: &Address) -> io::Result<Self::Stream>;
+
+    /// What became of a connection begun: `Ok(true)` made, `Ok(false)` not decided yet.
+    ///
+    /// # Errors
+    /// The connect's own error (SO_ERROR).
+    fn connect_result(&mut self, stream: &Self::Stream) -> io::Result<bool>;
+
+    /// Registers a stream for its whole life.
+    ///
+    /// # Errors
+    /// epoll_ctl(2): ENOMEM, ENOSPC.
+    fn register_stream(&mut self, stream: &mut Self::Stream, token: Token) -> io::Result<()>;
+
+    /// Registers a listener for its whole life.
+    ///
+    /// # Errors
+    /// epoll_ctl(2): ENOMEM, ENOSPC.
+    fn register_listener(&mut self, listener: &mut Self::Listener, token: Token) -> io::Result<()>;
+
+    /// Signals since the last call, after an event for [`Token::SIGNALS`].
+    fn take_signals(&mut self) -> Signals {
+        Signals::default()
+    }
+}

@@ -1,0 +1,24 @@
+//! One thread, one poll, every connection: a non-blocking server built directly on mio, without async.
+//!
+//! A protocol is written once, as a [`Service`](session::Service) of frames or a [`Protocol`](session::Protocol)
+//! of bytes, and knows no socket, no thread and no clock. The [`Reactor`] drives it; so does
+//! [`testing::SessionPair`], without any socket. Start with [`Reactor`], then read [`session`].
+
+pub mod address;
+pub mod attempt;
+pub mod codec;
+pub mod connection;
+pub mod error;
+pub mod kernel;
+pub mod os;
+pub mod reactor;
+pub mod services;
+pub mod session;
+pub mod testing;
+
+#[cfg(feature = "cli")]
+pub mod cli;
+
+pub use self::address::Address;
+pub use self::error::Error;
+pub use self::reactor::{Config, Reactor};

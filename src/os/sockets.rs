@@ -1,0 +1,81 @@
+//! Listening sockets. Everything accepted sockets should have is set on the listener: on Linux they inherit
+//! it (tcp(7), socket(7)), so that accepting costs no setsockopt.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use crate::error::Error;
+
+/// How a listening socket is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenOptions {
+    /// How many established connections may wait to be accepted (listen(2)); the kernel cuts it to
+    /// `net.core.somaxconn`. mio and std ask for 128. Default 4096.
+    pub backlog: i32,
+    /// Whether an IPv6 listener refuses IPv4 (IPV6_V6ONLY). Default false: `[::]` serves both.
+    pub only_v6: bool,
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        Self { backlog: 4096, only_v6: false }
+    }
+}
+
+/// Makes a non-blocking TCP listener with SO_REUSEADDR, a large backlog and TCP_NODELAY.
+///
+/// # Errors
+/// [`Error::Bind`], with the address and, where it is known, the remedy.
+pub fn listen_tcp(addr: SocketAddr, options: &ListenOptions) -> Result<TcpListener, Error> {
+    bind_tcp(addr, options).map_err(|source| Error::Bind { address: format!("tcp://{addr}"), source })
+}
+
+fn bind_tcp(addr: SocketAddr, options: &ListenOptions) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(options.only_v6)?;
+    }
+    // A restart must not wait for TIME_WAIT to pass.
+    socket.set_reuse_address(true)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::from(addr))?;
+    socket.listen(options.backlog)?;
+    Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::net::TcpStream;
+
+    #[test]
+    fn accepted_sockets_inherit_nodelay_from_the_listener() {
+        let listener = listen_tcp("127.0.0.1:0".parse().unwrap(), &ListenOptions::default()).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        assert_eq!(accepted.nodelay().unwrap(), cfg!(target_os = "linux"));
+    }
+
+    #[test]
+    fn a_taken_port_is_refused_with_its_address() {
+        let first = listen_tcp("127.0.0.1:0".parse().unwrap(), &ListenOptions::default()).unwrap();
+        let addr = first.local_addr().unwrap();
+        let error = listen_tcp(addr, &ListenOptions::default()).unwrap_err().to_string();
+        assert!(error.contains(&addr.to_string()), "{error}");
+    }
+
+    #[test]
+    fn a_dual_stack_listener_serves_ipv4_too() {
+        let Ok(listener) = listen_tcp("[::]:0".parse().unwrap(), &ListenOptions::default()) else {
+            return; // no IPv6 on this machine
+        };
+        let port = listener.local_addr().unwrap().port();
+        let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        drop(listener.accept().unwrap());
+        assert_eq!(client.read(&mut [0; 1]).unwrap(), 0);
+    }
+}

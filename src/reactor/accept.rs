@@ -1,0 +1,199 @@
+//! Listeners: accept until EAGAIN within a batch, and what to do when accepting fails.
+
+use log::{Level, log_enabled, trace, warn};
+use std::time::Duration;
+
+use super::{Entry, OverLimit, Reactor, Slot};
+use crate::address::Address;
+use crate::attempt::{Attempt, Failure, FailureClass, attempt_accept};
+use crate::connection::Connection;
+use crate::error::Error;
+use crate::kernel::{Kernel, Token};
+use crate::session::{CloseReason, Factory, Peer};
+
+/// How long accepting rests when no descriptor, buffer or memory is left. No event announces the end of it.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections told by the reserve descriptor that there is no room, per pause.
+const SHED_BATCH: u32 = 64;
+
+/// A listener and how its connections begin.
+pub(super) struct Listening<K: Kernel> {
+    listener: K::Listener,
+    address: Address,
+    make: Factory,
+}
+
+impl<K: Kernel> std::fmt::Debug for Listening<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listening").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// Why a listener stopped accepting for this turn.
+enum Stopped {
+    /// Nobody waits any more.
+    Drained,
+    /// The batch is done, more may wait.
+    Batch,
+    /// As many connections as may be.
+    Full,
+    /// Accepting failed.
+    Failed(Failure),
+}
+
+impl<K: Kernel> Reactor<K> {
+    /// Adds a listener of this kernel; `make` is called for every connection it accepts.
+    ///
+    /// # Errors
+    /// [`Error::Bind`] when it cannot be registered with the poll.
+    pub fn add_listener(&mut self, listener: K::Listener, address: Address, make: Factory) -> Result<(), Error> {
+        let mut listener = listener;
+        let token = self.slots.next_token();
+        self.kernel
+            .register_listener(&mut listener, token)
+            .map_err(|source| Error::Bind { address: address.to_string(), source })?;
+        let slot = Slot::Listener(Box::new(Listening { listener, address, make }));
+        self.slots.insert(Entry { queued: false, due: false, slot });
+        Ok(())
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.stats.open >= self.config.max_connections as u64
+    }
+
+    pub(super) fn serve_listener(&mut self, token: Token) {
+        match self.accept_batch(token) {
+            Stopped::Drained if self.state.is_draining() => {
+                self.remove(token);
+            }
+            Stopped::Drained => {}
+            Stopped::Batch => self.requeue(token),
+            Stopped::Full => {
+                self.paused.push(token);
+                self.warn_full();
+            }
+            Stopped::Failed(failure) if failure.class == FailureClass::Exhausted => self.pause(token, failure),
+            Stopped::Failed(failure) => self.end_listener(token, failure),
+        }
+    }
+
+    fn accept_batch(&mut self, token: Token) -> Stopped {
+        for _ in 0..self.config.accept_batch {
+            if self.is_full() && self.config.over_limit == OverLimit::Wait {
+                return Stopped::Full;
+            }
+            let Some(Entry { slot: Slot::Listener(listening), .. }) = self.slots.get_mut(token) else {
+                return Stopped::Drained;
+            };
+            match attempt_accept(|| self.kernel.accept(&listening.listener)) {
+                Attempt::Done((stream, address)) => {
+                    let peer = Peer { address, local: listening.address.clone() };
+                    let protocol = if self.stats.open >= self.config.max_connections as u64 {
+                        None
+                    } else {
+                        Some((listening.make)(&peer))
+                    };
+                    self.stats.accepted += 1;
+                    self.count_open();
+                    match protocol {
+                        Some(protocol) => self.begin(stream, protocol, &peer.address),
+                        None => self.refuse(stream, &peer.address),
+                    }
+                }
+                Attempt::WouldBlock => return Stopped::Drained,
+                Attempt::Failed(failure) if failure.class == FailureClass::Retry => self.stats.accept_errors += 1,
+                Attempt::Failed(failure) => return Stopped::Failed(failure),
+            }
+        }
+        Stopped::Batch
+    }
+
+    /// A new connection: registered for its whole life, then opened.
+    fn begin(&mut self, stream: K::Stream, protocol: Box<dyn crate::session::Protocol>, address: &Address) {
+        if log_enabled!(Level::Trace) {
+            trace!("accepted peer={address}");
+        }
+        let mut connection = Connection::new(stream, protocol, &self.pass);
+        let token = self.slots.next_token();
+        if let Err(source) = self.kernel.register_stream(connection.stream_mut(), token) {
+            return self.not_registered(connection, &source);
+        }
+        let progress = connection.open(&mut self.pass);
+        let entry = Entry { queued: false, due: false, slot: Slot::Peer(connection) };
+        self.slots.insert(entry);
+        self.after_drive(token, progress, true);
+        if self.state.is_draining() {
+            self.stop_peer(token);
+        }
+    }
+
+    fn not_registered(&mut self, mut connection: super::Conn<K>, source: &std::io::Error) {
+        let reason = CloseReason::Io(Failure::of_stream(source));
+        connection.session_mut().handle_closed(&reason, self.pass.now());
+        self.count_close(&reason);
+        self.stats.register_errors += 1;
+        if let Some(suppressed) = self.warnings.register.permit(self.pass.now().tick) {
+            warn!("cannot register a connection error=\"{source}\" suppressed={suppressed}");
+        }
+    }
+
+    fn refuse(&mut self, stream: K::Stream, address: &Address) {
+        drop(stream);
+        self.count_close(&CloseReason::OverLimit);
+        if log_enabled!(Level::Debug) {
+            log::debug!("closed peer={address} reason=\"over_limit\"");
+        }
+        self.warn_full();
+    }
+
+    fn warn_full(&mut self) {
+        if let Some(suppressed) = self.warnings.over_limit.permit(self.pass.now().tick) {
+            let (open, max) = (self.stats.open, self.config.max_connections);
+            let effect = match self.config.over_limit {
+                OverLimit::Wait => "newcomers wait",
+                OverLimit::Refuse => "newcomers are closed",
+            };
+            warn!("connection limit reached open={open} max={max} effect=\"{effect}\" suppressed={suppressed}");
+        }
+    }
+
+    /// Out of descriptors, buffers or memory: tell those who wait if that is the policy, and try again later.
+    fn pause(&mut self, token: Token, failure: Failure) {
+        self.stats.accept_pauses += 1;
+        if self.config.over_limit == OverLimit::Refuse || self.state.is_draining() {
+            self.shed(token);
+        }
+        if let Some(suppressed) = self.warnings.exhausted.permit(self.pass.now().tick) {
+            let open = self.stats.open;
+            warn!("accepting paused error=\"{failure}\" open={open} retry_ms=100 suppressed={suppressed}");
+        }
+        let retry = self.pass.now().tick.after(PAUSE.into());
+        self.arm(token, Some(retry));
+    }
+
+    fn shed(&mut self, token: Token) {
+        for _ in 0..SHED_BATCH {
+            let Some(Entry { slot: Slot::Listener(listening), .. }) = self.slots.get_mut(token) else { return };
+            match self.kernel.shed(&listening.listener) {
+                Ok(true) => self.stats.shed += 1,
+                Ok(false) | Err(_) => return,
+            }
+        }
+    }
+
+    /// The listener itself is unusable. Spinning on it would be worse than ending.
+    fn end_listener(&mut self, token: Token, failure: Failure) {
+        if let Some(Entry { slot: Slot::Listener(listening), .. }) = self.remove(token) {
+            let address = listening.address.to_string();
+            log::error!("listener unusable address={address} error=\"{failure}\"");
+            self.fatal = Some(Error::Listener { address, errno: failure.errno });
+        }
+    }
+
+    pub(super) fn requeue(&mut self, token: Token) {
+        if let Some(entry) = self.slots.get_mut(token) {
+            super::enqueue(entry, token, &mut self.ready);
+        }
+    }
+}

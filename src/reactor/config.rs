@@ -1,0 +1,52 @@
+//! How a reactor is set up.
+
+use std::time::Duration;
+
+use crate::os::limits::open_files;
+use crate::session::Limits;
+
+/// What happens when as many connections are open as may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OverLimit {
+    /// Stop accepting: newcomers wait in the kernel's queue and are served when others end.
+    Wait,
+    /// Accept and close at once: newcomers know immediately.
+    Refuse,
+}
+
+/// Settings of one reactor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Config {
+    /// The limits of every conversation.
+    pub limits: Limits,
+    /// The most connections open at once. Default: the open-files limit less 64, kept for listeners, logs and children.
+    pub max_connections: usize,
+    /// What happens at that number. Default [`OverLimit::Wait`].
+    pub over_limit: OverLimit,
+    /// Connections accepted per listener and turn. Default 64.
+    pub accept_batch: u32,
+    /// How long a drain may take before what is left is cut off. Default 10 s.
+    pub drain: Duration,
+    /// How long an outgoing connection may take to be made. Default 10 s.
+    pub connect_timeout: Duration,
+    /// How often the statistics are logged; never by default.
+    pub stats_interval: Option<Duration>,
+}
+
+/// Descriptors kept free of connections by default.
+const RESERVED_DESCRIPTORS: usize = 64;
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            max_connections: open_files().saturating_sub(RESERVED_DESCRIPTORS).max(1),
+            over_limit: OverLimit::Wait,
+            accept_batch: 64,
+            drain: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(10),
+            stats_interval: None,
+        }
+    }
+}

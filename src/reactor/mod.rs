@@ -1,0 +1,358 @@
+//! The event loop: one thread, one poll, every connection.
+//!
+//! One turn is four steps, in this order:
+//!
+//! 1. **Poll**, with a timeout of zero if anything is queued, else until the nearest deadline. Read the clock once.
+//! 2. **Note** events: set readiness bits and queue entries. No I/O happens while events are gone through.
+//! 3. **Note deadlines** that are due.
+//! 4. **Serve** a snapshot of the ready queue, each entry once, within its budget of bytes and frames. What is
+//!    not finished goes to the back of the queue.
+
+mod accept;
+mod config;
+mod connect;
+mod deadlines;
+mod drain;
+mod handle;
+mod mio_kernel;
+mod serve;
+#[cfg(feature = "signals")]
+mod signals;
+mod slots;
+mod stats;
+mod throttle;
+
+pub use self::config::{Config, OverLimit};
+pub use self::handle::Handle;
+pub use self::mio_kernel::MioKernel;
+pub use self::stats::Stats;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use log::{error, info};
+
+use self::accept::Listening;
+use self::connect::Connecting;
+use self::deadlines::Deadlines;
+use self::drain::State;
+use self::slots::{Slots, key_of};
+use self::throttle::Throttle;
+use crate::connection::{Connection, Readiness};
+use crate::error::Error;
+use crate::kernel::{Kernel, Token};
+use crate::os::sockets::{ListenOptions, listen_tcp};
+use crate::session::{Clock, Pass, Protocol, Tick};
+
+/// The scratch buffer is at most this large, whatever the read budget.
+const MAX_SCRATCH: usize = 64 * 1024;
+
+/// How old the cached wall clock may become, in milliseconds.
+const WALL_AGE_MS: u32 = 1000;
+
+/// A connection as the reactor keeps it.
+type Conn<K> = Connection<<K as Kernel>::Stream, Box<dyn Protocol>>;
+
+/// What a token refers to. Connections are kept inline: there are many. The rest is boxed: there are few.
+#[derive(Debug)]
+enum Slot<K: Kernel> {
+    Peer(Conn<K>),
+    Connecting(Box<Connecting<K>>),
+    Listener(Box<Listening<K>>),
+}
+
+/// A slot with what the loop notes about it.
+#[derive(Debug)]
+struct Entry<K: Kernel> {
+    /// It is in the ready queue.
+    queued: bool,
+    /// Its deadline has fired.
+    due: bool,
+    slot: Slot<K>,
+}
+
+/// How a loop ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Outcome {
+    /// Connections that were cut off because the drain's time was up, or a second order to stop came.
+    pub cut_off: usize,
+    /// The number of the signal that ended the loop at once, before the drain had ended.
+    pub signal: Option<i32>,
+}
+
+/// An event loop over a [`Kernel`], by default the operating system's.
+///
+/// ```no_run
+/// use oneloop::codec::Lines;
+/// use oneloop::services::Echo;
+/// use oneloop::session::{Framed, factory};
+///
+/// fn main() -> Result<(), oneloop::Error> {
+///     let mut reactor = oneloop::Reactor::new()?;
+///     let address = "127.0.0.1:9999".parse().expect("a numeric address");
+///     reactor.listen(address, factory(|_peer| Framed::new(Lines::default(), Echo)))?;
+///     reactor.run()?;
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Reactor<K: Kernel = MioKernel> {
+    kernel: K,
+    slots: Slots<Entry<K>>,
+    ready: VecDeque<Token>,
+    deadlines: Deadlines,
+    pass: Pass,
+    scratch: Box<[u8]>,
+    clock: Clock,
+    wall_read: Tick,
+    config: Config,
+    stats: Stats,
+    state: State,
+    /// Listeners that wait for a connection to end.
+    paused: Vec<Token>,
+    next_report: Option<Tick>,
+    warnings: Warnings,
+    /// Set when a listener or the poll has become unusable.
+    fatal: Option<Error>,
+}
+
+/// One throttle per kind of warning.
+#[derive(Debug, Default)]
+struct Warnings {
+    over_limit: Throttle,
+    exhausted: Throttle,
+    protocol: Throttle,
+    register: Throttle,
+}
+
+impl Reactor<MioKernel> {
+    /// A reactor on the operating system, with default settings.
+    ///
+    /// # Errors
+    /// [`Error::Poll`] when no poll can be made.
+    pub fn new() -> Result<Self, Error> {
+        Self::with_config(Config::default())
+    }
+
+    /// A reactor on the operating system.
+    ///
+    /// # Errors
+    /// [`Error::Poll`] when no poll can be made.
+    pub fn with_config(config: Config) -> Result<Self, Error> {
+        Ok(Self::with_kernel(MioKernel::new().map_err(Error::Poll)?, config))
+    }
+
+    /// Listens on a TCP address and returns the one really bound, port 0 resolved.
+    ///
+    /// # Errors
+    /// [`Error::Bind`] with the address and, where it is known, the remedy.
+    pub fn listen(&mut self, addr: SocketAddr, make: crate::session::Factory) -> Result<SocketAddr, Error> {
+        self.listen_with(addr, &ListenOptions::default(), make)
+    }
+
+    /// [`listen`](Self::listen) with options of its own.
+    ///
+    /// # Errors
+    /// [`Error::Bind`].
+    pub fn listen_with(
+        &mut self,
+        addr: SocketAddr,
+        options: &ListenOptions,
+        make: crate::session::Factory,
+    ) -> Result<SocketAddr, Error> {
+        let listener = mio::net::TcpListener::from_std(listen_tcp(addr, options)?);
+        let local = mio_kernel::local_address(&listener, addr);
+        self.add_listener(listener, local.into(), make)?;
+        Ok(local)
+    }
+
+    /// A handle that stops this reactor from another thread.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle { orders: self.kernel.orders.clone() }
+    }
+
+    /// Lets SIGINT and SIGTERM drain this reactor (a second one ends it at once), and SIGUSR1 log its statistics.
+    ///
+    /// # Errors
+    /// [`Error::Signals`].
+    #[cfg(feature = "signals")]
+    pub fn watch_signals(&mut self) -> Result<(), Error> {
+        self.kernel.watch_signals().map_err(Error::Signals)
+    }
+}
+
+impl<K: Kernel> Reactor<K> {
+    /// A reactor on a kernel of your choice.
+    pub fn with_kernel(mut kernel: K, config: Config) -> Self {
+        let origin = kernel.now();
+        let clock = Clock::new(origin);
+        let now = clock.at(origin, kernel.wall());
+        let scratch = vec![0; config.limits.read_budget.clamp(1, MAX_SCRATCH)].into_boxed_slice();
+        let next_report = config.stats_interval.map(|interval| now.tick.after(interval.into()));
+        Self {
+            kernel,
+            slots: Slots::new(),
+            ready: VecDeque::new(),
+            deadlines: Deadlines::default(),
+            pass: Pass::new(config.limits.clone(), now),
+            scratch,
+            clock,
+            wall_read: now.tick,
+            config,
+            stats: Stats::default(),
+            state: State::Running,
+            paused: Vec::new(),
+            next_report,
+            warnings: Warnings::default(),
+            fatal: None,
+        }
+    }
+
+    /// Runs until a drain has ended or a second order to stop came.
+    ///
+    /// # Errors
+    /// [`Error::Poll`] or [`Error::Listener`]: the loop is dead.
+    pub fn run(&mut self) -> Result<Outcome, Error> {
+        while !self.is_done() {
+            self.turn(None)?;
+        }
+        Ok(self.finish())
+    }
+
+    /// One turn, waiting at most `max_wait` for something to happen.
+    ///
+    /// # Errors
+    /// [`Error::Poll`] or [`Error::Listener`]: the loop is dead.
+    pub fn turn(&mut self, max_wait: Option<Duration>) -> Result<(), Error> {
+        let timeout = self.poll_timeout(max_wait);
+        self.kernel.poll(timeout).map_err(|source| {
+            error!("poll failed error={source:?}");
+            Error::Poll(source)
+        })?;
+        self.stats.turns += 1;
+        self.read_clock();
+        self.note_events();
+        self.note_deadlines();
+        self.serve_ready();
+        match self.fatal.take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether [`run`](Self::run) would return now.
+    pub fn is_done(&self) -> bool {
+        self.state.is_over(self.stats.open, self.slots.len())
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats { traffic: *self.pass.traffic(), ..self.stats.clone() }
+    }
+
+    /// The kernel below.
+    #[must_use]
+    pub const fn kernel(&self) -> &K {
+        &self.kernel
+    }
+
+    /// The kernel below, for a test that plays the other side.
+    pub const fn kernel_mut(&mut self) -> &mut K {
+        &mut self.kernel
+    }
+
+    /// Slots in use and deadlines armed: both zero when nothing is open.
+    #[must_use]
+    pub fn in_use(&self) -> (usize, usize) {
+        (self.slots.len(), self.deadlines.len())
+    }
+
+    fn poll_timeout(&self, max_wait: Option<Duration>) -> Option<Duration> {
+        if !self.ready.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let own = Tick::earliest(self.next_report, self.state.deadline());
+        let until = Tick::earliest(self.deadlines.next(), own).map(|at| self.pass.now().until(at));
+        match (until, max_wait) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    fn read_clock(&mut self) {
+        let instant = self.kernel.now();
+        let mut now = self.clock.at(instant, self.pass.now().wall);
+        if now.tick.since(self.wall_read) >= WALL_AGE_MS {
+            now.wall = self.kernel.wall();
+            self.wall_read = now.tick;
+        }
+        self.pass.set_now(now);
+    }
+
+    fn note_events(&mut self) {
+        let mut outside = false;
+        for event in self.kernel.events() {
+            let Some(entry) = self.slots.get_mut(event.token) else {
+                let known = event.token == Token::WAKER || event.token == Token::SIGNALS;
+                outside |= known;
+                self.stats.stale_events += u64::from(!known);
+                continue;
+            };
+            let wanted = match &mut entry.slot {
+                Slot::Peer(connection) => connection.note(event.ready),
+                Slot::Connecting(connecting) => connecting.note(event.ready),
+                Slot::Listener(_) => event.ready.has(Readiness::READABLE),
+            };
+            if wanted && !entry.queued {
+                entry.queued = true;
+                self.ready.push_back(event.token);
+            }
+        }
+        if outside {
+            self.take_orders();
+        }
+    }
+
+    fn note_deadlines(&mut self) {
+        let now = self.pass.now().tick;
+        while let Some(key) = self.deadlines.pop_due(now) {
+            let Some(token) = self.slots.token_of(key) else { continue };
+            if let Some(entry) = self.slots.get_mut(token) {
+                entry.due = true;
+                enqueue(entry, token, &mut self.ready);
+            }
+        }
+        if self.next_report.is_some_and(|at| at.is_due(now)) {
+            self.report();
+            self.next_report = self.config.stats_interval.map(|interval| now.after(interval.into()));
+        }
+        if self.state.deadline().is_some_and(|at| at.is_due(now)) {
+            self.cut_off();
+        }
+    }
+
+    fn report(&self) {
+        info!("stats {}", self.stats());
+    }
+
+    fn arm(&mut self, token: Token, at: Option<Tick>) {
+        if let Some(at) = at {
+            self.deadlines.arm(key_of(token), at);
+        }
+    }
+
+    fn remove(&mut self, token: Token) -> Option<Entry<K>> {
+        self.deadlines.disarm(key_of(token));
+        self.slots.remove(token)
+    }
+}
+
+fn enqueue<K: Kernel>(entry: &mut Entry<K>, token: Token, ready: &mut VecDeque<Token>) {
+    if !entry.queued {
+        entry.queued = true;
+        ready.push_back(token);
+    }
+}

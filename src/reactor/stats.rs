@@ -1,0 +1,76 @@
+//! What a reactor has counted: plain integers, one set per loop.
+
+use std::fmt;
+
+use crate::session::{CloseReason, Traffic};
+
+/// Counters since the start. Every connection that was ever open is in `closed` once it has ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Connections accepted, those over the limit included.
+    pub accepted: u64,
+    /// Outgoing connections made.
+    pub connected: u64,
+    /// Connections open now, outgoing ones in the making included.
+    pub open: u64,
+    /// The most connections ever open at once.
+    pub peak: u64,
+    /// Conversations ended, by [`CloseReason::kind`].
+    pub closed: [u64; CloseReason::KINDS],
+    /// accept(2) failed for a connection that never was.
+    pub accept_errors: u64,
+    /// Accepting paused because no descriptor, buffer or memory was left.
+    pub accept_pauses: u64,
+    /// Connections closed unheard with the reserve descriptor.
+    pub shed: u64,
+    /// Connections that could not be registered with the poll.
+    pub register_errors: u64,
+    /// Events for something that was already gone.
+    pub stale_events: u64,
+    /// Turns of the loop.
+    pub turns: u64,
+    /// Bytes and messages.
+    pub traffic: Traffic,
+}
+
+impl Stats {
+    /// How many conversations ended for this kind of reason.
+    #[must_use]
+    pub fn closed_as(&self, reason: &CloseReason) -> u64 {
+        self.closed[reason.kind()]
+    }
+
+    /// How many conversations ended.
+    #[must_use]
+    pub fn closed_total(&self) -> u64 {
+        self.closed.iter().sum()
+    }
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Traffic { bytes_in, bytes_out, frames, congested } = self.traffic;
+        write!(f, "open={} peak={} accepted={}", self.open, self.peak, self.accepted)?;
+        write!(f, " frames={frames} bytes_in={bytes_in} bytes_out={bytes_out} turns={}", self.turns)?;
+        for (name, count) in [
+            ("connected", self.connected),
+            ("congested", congested),
+            ("accept_errors", self.accept_errors),
+            ("accept_pauses", self.accept_pauses),
+            ("shed", self.shed),
+            ("register_errors", self.register_errors),
+            ("stale_events", self.stale_events),
+        ] {
+            if count > 0 {
+                write!(f, " {name}={count}")?;
+            }
+        }
+        for (name, count) in CloseReason::NAMES.iter().zip(self.closed) {
+            if count > 0 {
+                write!(f, " closed_{name}={count}")?;
+            }
+        }
+        Ok(())
+    }
+}

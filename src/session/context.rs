@@ -1,0 +1,214 @@
+//! What a protocol may ask of its driver while it is being called.
+
+use std::fmt;
+use std::ops::Range;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::close_reason::ProtocolError;
+use super::pass::Pass;
+use crate::address::Address;
+use crate::codec::{Encoder, Frame};
+
+/// Who the other side is. The address is looked up when somebody asks (getpeername(2)), not kept per connection.
+pub trait Remote {
+    /// The peer's address, [`Address::Unknown`] when the connection is already gone.
+    fn address(&self) -> Address;
+}
+
+impl Remote for Address {
+    fn address(&self) -> Address {
+        self.clone()
+    }
+}
+
+/// What was asked for during one call; empty almost always.
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    /// Bits of the constants below; zero is the fast path.
+    pub(crate) bits: u8,
+    pub(crate) wake: Option<Instant>,
+    pub(crate) error: Option<ProtocolError>,
+}
+
+impl Requests {
+    pub(crate) const WAKE: u8 = 1;
+    pub(crate) const FINISH: u8 = 2;
+    pub(crate) const CLOSE: u8 = 4;
+    pub(crate) const WRITABLE: u8 = 8;
+    pub(crate) const ERROR: u8 = 16;
+}
+
+/// A protocol's way to the outside for the length of one call.
+///
+/// Writing never fails and never blocks: bytes are collected, sent when the call returns, and kept if the
+/// kernel refuses them. A protocol that writes much without being asked should watch [`room`](Self::room).
+pub struct Context<'a> {
+    pub(crate) pass: &'a mut Pass,
+    pub(crate) requests: &'a mut Requests,
+    pub(crate) remote: &'a dyn Remote,
+    /// What the driver read, whole; `at` is where the input of the current call begins in it.
+    pub(crate) input: &'a [u8],
+    pub(crate) at: usize,
+    /// Whether `input` lives until the pass is written, so that parts of it need no copy.
+    pub(crate) direct: bool,
+    /// Unsent bytes from earlier passes.
+    pub(crate) backlog: usize,
+    pub(crate) framing: Option<Framing<'a>>,
+}
+
+/// Set while a [`Framed`](super::Framed) service is called with a framing that changes the bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Framing<'a> {
+    pub(crate) encoder: &'a dyn Encoder,
+    /// The frame being answered, if any.
+    pub(crate) frame: Option<&'a Frame>,
+}
+
+impl<'a> Context<'a> {
+    /// Monotonic time, read once per turn of the driver.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.pass.now().instant
+    }
+
+    /// Wall-clock time for printing, up to a second old.
+    #[must_use]
+    pub fn wall(&self) -> SystemTime {
+        self.pass.now().wall
+    }
+
+    /// The peer's address.
+    #[must_use]
+    pub fn peer(&self) -> Address {
+        self.remote.address()
+    }
+
+    /// How many bytes can be written before the connection counts as congested.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.pass.limits().high_water.saturating_sub(self.backlog + self.pass.queued())
+    }
+
+    /// Sends `payload` as one message: framed when the protocol is [`Framed`](super::Framed), as it is otherwise.
+    ///
+    /// A payload that the framing cannot carry ends the conversation with a protocol error.
+    pub fn reply(&mut self, payload: &[u8]) {
+        match self.framing {
+            None => self.write(payload),
+            Some(framing) => {
+                let result = framing.encoder.encode(payload, &mut self.pass.replies);
+                self.note_error(result);
+            }
+        }
+    }
+
+    /// [`reply`](Self::reply) for a payload in pieces.
+    pub fn reply_parts(&mut self, parts: &[&[u8]]) {
+        if self.framing.is_some() {
+            return self.reply(&parts.concat());
+        }
+        for part in parts {
+            self.write(part);
+        }
+    }
+
+    /// Sends a part of the current input as one message, without copying it where that is possible.
+    ///
+    /// `range` counts in the slice given to the current call: the input of
+    /// [`on_bytes`](super::Protocol::on_bytes), or the frame of [`on_frame`](super::Service::on_frame).
+    ///
+    /// # Panics
+    /// When `range` is outside that slice, as indexing would.
+    #[inline]
+    pub fn reply_input(&mut self, range: Range<usize>) {
+        let Some(framing) = self.framing else {
+            return self.write_input(self.at + range.start..self.at + range.end);
+        };
+        let frame = framing.frame.cloned().unwrap_or(Frame { payload: 0..0, consumed: 0 });
+        let whole = range.start == 0 && range.end == frame.payload.len();
+        if whole && framing.encoder.is_canonical(&frame) {
+            return self.write_input(self.at..self.at + frame.consumed);
+        }
+        let first = self.at + frame.payload.start;
+        let payload = &self.input[first + range.start..first + range.end];
+        let result = framing.encoder.encode(payload, &mut self.pass.replies);
+        self.note_error(result);
+    }
+
+    /// Sends bytes as they are, whatever the framing.
+    pub fn write(&mut self, bytes: &[u8]) {
+        self.pass.replies.extend_from_slice(bytes);
+    }
+
+    /// Calls [`on_writable`](super::Protocol::on_writable) as soon as there is room, once.
+    pub fn want_writable(&mut self) {
+        self.requests.bits |= Requests::WRITABLE;
+    }
+
+    /// Calls [`on_wake`](super::Protocol::on_wake) at `when` or up to a millisecond later. One wake-up is
+    /// kept; a new one replaces it.
+    pub fn wake_at(&mut self, when: Instant) {
+        self.requests.bits |= Requests::WAKE;
+        self.requests.wake = Some(when);
+    }
+
+    /// [`wake_at`](Self::wake_at), counted from now.
+    pub fn wake_after(&mut self, delay: Duration) {
+        // A delay beyond what Instant can hold is as good as never; a year is as good as that.
+        const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+        self.wake_at(self.now().checked_add(delay).unwrap_or(self.now() + NEVER));
+    }
+
+    /// Ends the conversation politely: no further message is read, replies are flushed, the sending side is
+    /// shut down, and what still arrives is discarded for a while.
+    pub fn finish(&mut self) {
+        self.requests.bits |= Requests::FINISH;
+    }
+
+    /// Ends the conversation at once. Output the kernel has not accepted is lost.
+    pub fn close(&mut self) {
+        self.requests.bits |= Requests::CLOSE;
+    }
+
+    #[inline]
+    fn write_input(&mut self, range: Range<usize>) {
+        let pass = &mut *self.pass;
+        if self.direct && pass.replies.is_empty() && (pass.direct.is_empty() || pass.direct.end == range.start) {
+            assert!(range.end <= self.input.len(), "range outside the input");
+            let start = if pass.direct.is_empty() { range.start } else { pass.direct.start };
+            pass.direct = start..range.end;
+        } else {
+            pass.replies.extend_from_slice(&self.input[range]);
+        }
+    }
+
+    /// The same context with a framing, for the length of one call into a service.
+    pub(crate) fn framed<'b>(&'b mut self, encoder: &'b dyn Encoder, frame: Option<&'b Frame>) -> Context<'b>
+    where
+        'a: 'b,
+    {
+        Context {
+            pass: self.pass,
+            requests: self.requests,
+            remote: self.remote,
+            input: self.input,
+            at: self.at,
+            direct: self.direct,
+            backlog: self.backlog,
+            framing: Some(Framing { encoder, frame }),
+        }
+    }
+
+    fn note_error(&mut self, result: Result<(), crate::codec::FrameError>) {
+        if let Err(error) = result {
+            self.requests.bits |= Requests::ERROR;
+            self.requests.error.get_or_insert(ProtocolError::Frame(error));
+        }
+    }
+}
+
+impl fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("pass", &self.pass).field("requests", &self.requests).finish_non_exhaustive()
+    }
+}

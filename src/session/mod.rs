@@ -1,0 +1,548 @@
+//! The sans-IO state machine of one conversation: no socket, no clock, no thread.
+//!
+//! Inputs are named `handle_*`, outputs `poll_*`, questions `wants_*`. A driver feeds bytes and time in, and
+//! writes out what the [`Pass`] has collected and what the session has kept. See docs/architecture.md.
+
+mod buffers;
+mod clock;
+mod close_reason;
+mod context;
+mod deadline;
+mod factory;
+mod limits;
+mod pass;
+mod protocol;
+mod service;
+
+pub use self::clock::{Clock, Now, Span, Tick};
+pub use self::close_reason::{CloseReason, ConnectError, ProtocolError};
+pub use self::context::{Context, Remote};
+pub use self::factory::{Factory, Peer, factory};
+pub use self::limits::Limits;
+pub use self::pass::{Pass, Traffic};
+pub use self::protocol::{Protocol, Step};
+pub use self::service::{Framed, Service};
+
+use std::fmt;
+use std::time::Instant;
+
+use self::buffers::Buffer;
+use self::context::Requests;
+use crate::attempt::{Failure, FailureClass};
+use crate::codec::FrameError;
+
+/// Where a conversation is. Flags refine `Open`; the other phases only move on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Messages are taken and answered.
+    Open,
+    /// No more messages: what is unsent is flushed.
+    Flushing,
+    /// All is sent and our side is shut down: input is discarded until the peer ends too.
+    Lingering,
+    /// Over; the reason is in [`Rare`], or it is [`CloseReason::Eof`].
+    Closed,
+}
+
+/// The peer has sent its last byte.
+const EOF: u8 = 1;
+/// The protocol was told so and has nothing more to take.
+const EOF_DONE: u8 = 1 << 1;
+/// Unsent output reached high water and has not fallen to low water since.
+const CONGESTED: u8 = 1 << 2;
+/// The protocol is not ready for the next message.
+const NOT_READY: u8 = 1 << 3;
+/// Kept input may hold whole messages: the turn's budget, congestion or readiness stopped the decoding.
+const MORE_INPUT: u8 = 1 << 4;
+/// The protocol asked to be called when there is room for output.
+const WANT_WRITABLE: u8 = 1 << 5;
+/// The server is draining: end as soon as all is quiet.
+const STOPPING: u8 = 1 << 6;
+/// A call failed for want of memory or buffers; no I/O until the retry deadline.
+const EXHAUSTED: u8 = 1 << 7;
+
+/// The part of a session that most connections do not need most of the time.
+#[derive(Debug, Default)]
+struct Rare {
+    inbox: Buffer,
+    outbox: Buffer,
+    wake: Option<Instant>,
+    /// When the first byte of the unfinished frame in `inbox` arrived.
+    frame_since: Option<Tick>,
+    /// When the outbox last made progress.
+    stalled_since: Tick,
+    retry_at: Tick,
+    linger_until: Tick,
+    lingered: usize,
+    reason: Option<CloseReason>,
+}
+
+impl Rare {
+    fn is_needed(&self) -> bool {
+        !self.inbox.is_empty() || !self.outbox.is_empty() || self.wake.is_some() || self.reason.is_some()
+    }
+}
+
+/// One conversation: a protocol, what it has not finished reading, and what could not be sent yet.
+pub struct Session<P> {
+    protocol: P,
+    rare: Option<Box<Rare>>,
+    /// When something last moved.
+    active: Tick,
+    phase: Phase,
+    flags: u8,
+}
+
+impl<P: Protocol> Session<P> {
+    /// A session that has not begun: call [`handle_open`](Self::handle_open) first.
+    pub const fn new(protocol: P, now: &Now) -> Self {
+        Self { protocol, rare: None, active: now.tick, phase: Phase::Open, flags: 0 }
+    }
+
+    /// The conversation begins.
+    pub fn handle_open(&mut self, remote: &dyn Remote, pass: &mut Pass) {
+        self.call(remote, pass, Protocol::on_open);
+    }
+
+    /// Bytes arrived. What the protocol does not take yet is kept; replies are in the pass.
+    ///
+    /// Afterwards the driver writes [`Pass`] output (which may refer to `input`) and gives the unsent rest to
+    /// [`handle_unsent`](Self::handle_unsent).
+    #[inline]
+    pub fn handle_bytes(&mut self, input: &[u8], remote: &dyn Remote, pass: &mut Pass) {
+        debug_assert!(self.wants_read(), "bytes read that were not wanted");
+        self.active = pass.now().tick;
+        if self.rare.as_ref().is_some_and(|rare| !rare.inbox.is_empty()) {
+            return self.continue_message(input, remote, pass);
+        }
+        let used = self.feed(input, true, remote, pass);
+        if used < input.len() && self.phase == Phase::Open {
+            self.keep_input(&input[used..], pass);
+        }
+    }
+
+    /// The peer has sent its last byte.
+    pub fn handle_eof(&mut self, remote: &dyn Remote, pass: &mut Pass) {
+        self.flags |= EOF;
+        if self.phase == Phase::Lingering {
+            self.phase = Phase::Closed;
+        } else if self.wants_resume() {
+            self.handle_resume(remote, pass);
+        }
+    }
+
+    /// Goes on with kept input, after [`wants_resume`](Self::wants_resume) said yes.
+    pub fn handle_resume(&mut self, remote: &dyn Remote, pass: &mut Pass) {
+        if self.flags & MORE_INPUT != 0 {
+            self.feed_inbox(remote, pass);
+        }
+        while self.flags & (EOF | EOF_DONE | MORE_INPUT) == EOF && self.can_take() && !pass.budget.is_spent() {
+            self.feed_eof(remote, pass);
+        }
+    }
+
+    /// There is room for output again, after [`wants_writable`](Self::wants_writable) said yes.
+    pub fn handle_writable(&mut self, remote: &dyn Remote, pass: &mut Pass) {
+        self.flags &= !WANT_WRITABLE;
+        pass.budget.frames = pass.budget.frames.saturating_sub(1);
+        self.call(remote, pass, Protocol::on_writable);
+    }
+
+    /// A bounded amount of time has passed: acts on every deadline that is due.
+    ///
+    /// Invariant I1: afterwards [`poll_timeout`](Self::poll_timeout) is later than now.
+    pub fn handle_timeout(&mut self, remote: &dyn Remote, pass: &mut Pass) {
+        self.on_timeout(remote, pass);
+        debug_assert!(
+            self.poll_timeout(pass).is_none_or(|at| !at.is_due(pass.now().tick)),
+            "a deadline stayed due in {:?}, flags {:#b}, {:?}",
+            self.phase,
+            self.flags,
+            self.rare,
+        );
+    }
+
+    /// The server is draining: the conversation ends once it is quiet.
+    pub fn handle_stop(&mut self, remote: &dyn Remote, pass: &mut Pass) {
+        if self.phase == Phase::Open {
+            self.flags |= STOPPING;
+            self.active = pass.now().tick;
+            self.call(remote, pass, Protocol::on_stop);
+        }
+    }
+
+    /// A call on the socket failed. Out of memory or buffers is waited out; anything else ends the conversation.
+    #[cold]
+    pub fn handle_failure(&mut self, failure: Failure, pass: &Pass) {
+        match failure.class {
+            FailureClass::Exhausted | FailureClass::Retry => {
+                self.flags |= EXHAUSTED;
+                self.rare_mut().retry_at = pass.now().tick.after(pass.spans.retry);
+            }
+            FailureClass::PeerGone => self.end(CloseReason::PeerGone(failure)),
+            FailureClass::Fatal => self.end(CloseReason::Io(failure)),
+        }
+    }
+
+    /// Ends the conversation at once, for a reason outside it.
+    pub fn handle_abort(&mut self, reason: CloseReason) {
+        self.end(reason);
+    }
+
+    /// Output of this pass that the kernel did not take, copied to the session.
+    pub fn handle_unsent(&mut self, direct: &[u8], replies: &[u8], pass: &mut Pass) {
+        let now = pass.now().tick;
+        let rare = self.rare_mut();
+        if rare.outbox.is_empty() {
+            rare.stalled_since = now;
+        }
+        rare.outbox.push(direct);
+        rare.outbox.push(replies);
+        if rare.outbox.len() >= pass.limits().high_water && self.flags & CONGESTED == 0 {
+            self.flags |= CONGESTED;
+            pass.traffic_mut().congested += 1;
+        }
+    }
+
+    /// Unsent bytes kept from earlier passes, to be written before anything newer.
+    #[must_use]
+    pub fn poll_output(&self) -> &[u8] {
+        self.rare.as_ref().map_or(&[], |rare| rare.outbox.as_slice())
+    }
+
+    /// The kernel took `count` bytes of [`poll_output`](Self::poll_output).
+    pub fn consume_output(&mut self, count: usize, pass: &Pass) {
+        let Some(rare) = &mut self.rare else { return };
+        let now = pass.now().tick;
+        rare.outbox.take_front(count);
+        rare.stalled_since = now;
+        self.active = now;
+        if self.flags & CONGESTED != 0 && rare.outbox.len() <= pass.limits().low_water {
+            self.flags = self.flags & !CONGESTED | WANT_WRITABLE;
+            self.restart_frame_clock(now);
+        }
+    }
+
+    /// Moves on from a phase that has done its work, and gives memory back. The one settling step of a pass.
+    ///
+    /// Returns `true` when the sending side is to be shut down now (shutdown(2), `SHUT_WR`).
+    #[must_use]
+    pub fn settle(&mut self, pass: &Pass) -> bool {
+        if self.rare.as_ref().is_some_and(|rare| !rare.is_needed()) && self.flags & EXHAUSTED == 0 {
+            if self.phase != Phase::Lingering {
+                self.rare = None;
+            }
+        }
+        if self.phase != Phase::Flushing || self.wants_write() || pass.queued() > 0 {
+            return false;
+        }
+        if self.flags & EOF != 0 {
+            self.phase = Phase::Closed;
+            return false;
+        }
+        let until = pass.now().tick.after(pass.spans.linger);
+        self.phase = Phase::Lingering;
+        self.rare_mut().linger_until = until;
+        true
+    }
+
+    /// `count` bytes arrived while lingering and were thrown away.
+    pub fn handle_discarded(&mut self, count: usize, pass: &Pass) {
+        let limit = pass.limits().linger_bytes;
+        let rare = self.rare_mut();
+        rare.lingered += count;
+        if rare.lingered >= limit {
+            self.phase = Phase::Closed;
+        }
+    }
+
+    /// Whether bytes from the peer are wanted: open, not ended, not congested, ready, nothing left to decode.
+    #[inline]
+    #[must_use]
+    pub fn wants_read(&self) -> bool {
+        self.phase == Phase::Open && self.flags & (EOF | CONGESTED | NOT_READY | MORE_INPUT | EXHAUSTED) == 0
+    }
+
+    /// Whether bytes from the peer are to be read and thrown away.
+    #[must_use]
+    pub fn wants_discard(&self) -> bool {
+        self.phase == Phase::Lingering && self.flags & EXHAUSTED == 0
+    }
+
+    /// Whether [`poll_output`](Self::poll_output) has something to send.
+    #[inline]
+    #[must_use]
+    pub fn wants_write(&self) -> bool {
+        match &self.rare {
+            None => false,
+            Some(rare) => {
+                !rare.outbox.is_empty() && self.flags & EXHAUSTED == 0 && self.phase != Phase::Closed
+            }
+        }
+    }
+
+    /// Whether the protocol is to be called for more output.
+    #[must_use]
+    pub fn wants_writable(&self) -> bool {
+        self.phase == Phase::Open && self.flags & (WANT_WRITABLE | CONGESTED | EXHAUSTED) == WANT_WRITABLE
+    }
+
+    /// Whether kept input, or the end of the stream, can be worked on now.
+    #[inline]
+    #[must_use]
+    pub fn wants_resume(&self) -> bool {
+        let pending = self.flags & MORE_INPUT != 0 || self.flags & (EOF | EOF_DONE) == EOF;
+        pending && self.can_take()
+    }
+
+    /// Whether nothing but the idle limit concerns this session: open, and no flag and no buffer in use.
+    #[inline]
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.flags == 0 && self.phase == Phase::Open && self.rare.is_none()
+    }
+
+    /// How the conversation ended, once it has.
+    #[inline]
+    #[must_use]
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        if self.phase != Phase::Closed {
+            return None;
+        }
+        let reason = self.rare.as_ref().and_then(|rare| rare.reason.clone());
+        Some(reason.unwrap_or(CloseReason::Eof))
+    }
+
+    /// Tells the protocol that the conversation has ended. To be called once, last.
+    pub fn handle_closed(&mut self, reason: &CloseReason, now: &Now) {
+        self.protocol.on_close(reason, now);
+    }
+
+    /// The protocol, for tests and for drivers that collect results.
+    #[must_use]
+    pub const fn protocol(&self) -> &P {
+        &self.protocol
+    }
+
+    /// Bytes of memory kept for unfinished input and unsent output.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.rare.as_ref().map_or(0, |rare| rare.inbox.len() + rare.outbox.len())
+    }
+
+    #[inline]
+    fn can_take(&self) -> bool {
+        self.phase == Phase::Open && self.flags & (CONGESTED | NOT_READY | EXHAUSTED) == 0
+    }
+
+    /// Gives messages to the protocol until something says stop; returns how many bytes it took.
+    #[inline]
+    fn feed(&mut self, input: &[u8], direct: bool, remote: &dyn Remote, pass: &mut Pass) -> usize {
+        let mut requests = Requests::default();
+        let backlog = self.poll_output().len();
+        let mut cx = Context { pass, requests: &mut requests, remote, input, at: 0, direct, backlog, framing: None };
+        let mut used = 0;
+        loop {
+            cx.at = used;
+            match self.protocol.on_bytes(&input[used..], &mut cx) {
+                Ok(Step::Consumed(count)) => used += count.get().min(input.len() - used),
+                Ok(Step::NeedMore) => break,
+                Err(error) => {
+                    cx.requests.bits |= Requests::ERROR;
+                    cx.requests.error.get_or_insert(error);
+                }
+            }
+            cx.pass.traffic_mut().frames += 1;
+            cx.pass.budget.frames = cx.pass.budget.frames.saturating_sub(1);
+            if cx.requests.bits != 0 {
+                self.grant(cx.requests);
+                if self.phase != Phase::Open {
+                    return used;
+                }
+            }
+            if !self.protocol.ready() {
+                self.flags |= NOT_READY;
+            }
+            if used == input.len() {
+                return used;
+            }
+            let congested = backlog + cx.pass.queued() >= cx.pass.limits().high_water;
+            if congested || self.flags & NOT_READY != 0 || cx.pass.budget.frames == 0 {
+                self.flags |= MORE_INPUT;
+                return used;
+            }
+        }
+        if !self.protocol.ready() {
+            self.flags |= NOT_READY;
+        }
+        if requests.bits != 0 {
+            self.grant(&mut requests);
+        }
+        used
+    }
+
+    /// New bytes behind an unfinished message: both are looked at together.
+    fn continue_message(&mut self, input: &[u8], remote: &dyn Remote, pass: &mut Pass) {
+        self.rare_mut().inbox.push(input);
+        self.feed_inbox(remote, pass);
+    }
+
+    fn feed_inbox(&mut self, remote: &dyn Remote, pass: &mut Pass) {
+        self.flags &= !MORE_INPUT;
+        let mut inbox = std::mem::take(&mut self.rare_mut().inbox);
+        let used = self.feed(inbox.as_slice(), false, remote, pass);
+        inbox.take_front(used);
+        if self.phase != Phase::Open {
+            return;
+        }
+        let left = inbox.len();
+        self.rare_mut().inbox = inbox;
+        self.note_partial(used > 0, left, pass);
+    }
+
+    fn keep_input(&mut self, rest: &[u8], pass: &Pass) {
+        self.rare_mut().inbox.push(rest);
+        self.note_partial(true, rest.len(), pass);
+    }
+
+    /// Starts the clock of an unfinished frame with its first byte, and bounds its size.
+    fn note_partial(&mut self, is_new: bool, left: usize, pass: &Pass) {
+        let partial = left > 0 && self.flags & MORE_INPUT == 0;
+        let now = pass.now().tick;
+        let rare = self.rare_mut();
+        if !partial {
+            rare.frame_since = None;
+        } else if is_new || rare.frame_since.is_none() {
+            rare.frame_since = Some(now);
+        }
+        let max = pass.limits().max_partial;
+        if partial && left > max {
+            let error = FrameError::TooLong { len: left as u64, max: max as u64 };
+            self.finish(CloseReason::Protocol(error.into()));
+        }
+    }
+
+    /// Shows the protocol the end of the stream, once per call.
+    fn feed_eof(&mut self, remote: &dyn Remote, pass: &mut Pass) {
+        let mut inbox = self.rare.as_mut().map_or_else(Buffer::default, |rare| std::mem::take(&mut rare.inbox));
+        let mut requests = Requests::default();
+        let backlog = self.poll_output().len();
+        let input = inbox.as_slice();
+        let mut cx =
+            Context { pass, requests: &mut requests, remote, input, at: 0, direct: false, backlog, framing: None };
+        let step = self.protocol.on_eof(input, &mut cx);
+        cx.pass.budget.frames = cx.pass.budget.frames.saturating_sub(1);
+        match step {
+            Ok(Step::Consumed(count)) if !inbox.is_empty() => {
+                cx.pass.traffic_mut().frames += 1;
+                let count = count.get().min(inbox.len());
+                inbox.take_front(count);
+            }
+            Ok(_) => {
+                self.flags |= EOF_DONE;
+                inbox = Buffer::default();
+            }
+            Err(error) => {
+                requests.bits |= Requests::ERROR;
+                requests.error.get_or_insert(error);
+            }
+        }
+        if !inbox.is_empty() {
+            self.rare_mut().inbox = inbox;
+        }
+        self.grant(&mut requests);
+        self.refresh_ready(pass.now().tick);
+    }
+
+    /// Calls a hook that takes no input, and grants what it asks for.
+    fn call(&mut self, remote: &dyn Remote, pass: &mut Pass, hook: fn(&mut P, &mut Context<'_>)) {
+        let mut requests = Requests::default();
+        let backlog = self.poll_output().len();
+        let mut cx =
+            Context { pass, requests: &mut requests, remote, input: &[], at: 0, direct: false, backlog, framing: None };
+        hook(&mut self.protocol, &mut cx);
+        self.grant(&mut requests);
+        self.refresh_ready(pass.now().tick);
+    }
+
+    fn refresh_ready(&mut self, now: Tick) {
+        if !self.protocol.ready() {
+            self.flags |= NOT_READY;
+        } else if self.flags & NOT_READY != 0 {
+            self.flags &= !NOT_READY;
+            self.restart_frame_clock(now);
+        }
+    }
+
+    /// While we did not read, the peer could not complete its frame: its clock must not expire for that.
+    fn restart_frame_clock(&mut self, now: Tick) {
+        if let Some(rare) = &mut self.rare {
+            rare.frame_since = rare.frame_since.map(|_| now);
+        }
+    }
+
+    #[cold]
+    fn grant(&mut self, requests: &mut Requests) {
+        let requests = std::mem::take(requests);
+        if requests.bits & Requests::WAKE != 0 {
+            self.rare_mut().wake = requests.wake;
+        }
+        if requests.bits & Requests::WRITABLE != 0 {
+            self.flags |= WANT_WRITABLE;
+        }
+        if let Some(error) = requests.error {
+            self.finish(CloseReason::Protocol(error));
+        }
+        if requests.bits & Requests::CLOSE != 0 {
+            self.end(CloseReason::Closed);
+        } else if requests.bits & Requests::FINISH != 0 {
+            let reason = if self.flags & EOF != 0 { CloseReason::Eof } else { CloseReason::Finished };
+            self.finish(reason);
+        }
+    }
+
+    /// No more messages; what is unsent is flushed, then the close lingers.
+    fn finish(&mut self, reason: CloseReason) {
+        if self.phase != Phase::Open {
+            return;
+        }
+        self.phase = Phase::Flushing;
+        if let Some(rare) = &mut self.rare {
+            rare.inbox = Buffer::default();
+            rare.wake = None;
+        }
+        if reason != CloseReason::Eof {
+            self.rare_mut().reason = Some(reason);
+        }
+    }
+
+    fn end(&mut self, reason: CloseReason) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        let was_open = self.phase == Phase::Open;
+        self.phase = Phase::Closed;
+        let rare = self.rare_mut();
+        // Once the conversation has an end, how the close itself went does not change its reason.
+        if was_open || rare.reason.is_none() {
+            rare.reason = Some(reason);
+        }
+    }
+
+    fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+}
+
+impl<P> fmt::Debug for Session<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("phase", &self.phase)
+            .field("flags", &format_args!("{:#b}", self.flags))
+            .field("rare", &self.rare)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! What a driver lends to one session after another: the time, the limits, a budget and a reply buffer.
+//!
+//! Replies of one pass are collected here and written at once, before anybody waits for writability. Only
+//! what the kernel refuses is copied to the connection, so that an idle connection owns no buffer.
+
+use std::ops::Range;
+use std::time::Instant;
+
+use super::clock::{Clock, Now};
+use super::limits::{Limits, Spans};
+
+/// A reply buffer larger than this gives its memory back after the pass.
+const KEEP_CAPACITY: usize = 256 * 1024;
+
+/// Plain counters of one driver; only what happens inside sessions is counted here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes the kernel accepted for sending.
+    pub bytes_out: u64,
+    /// Messages taken by protocols.
+    pub frames: u64,
+    /// How often a connection became congested.
+    pub congested: u64,
+}
+
+/// What is left of a connection's share of one turn.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Budget {
+    pub(crate) bytes: usize,
+    pub(crate) frames: u32,
+}
+
+impl Budget {
+    #[inline]
+    pub(crate) fn is_spent(self) -> bool {
+        self.bytes == 0 || self.frames == 0
+    }
+
+    #[inline]
+    pub(crate) fn spend(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
+
+/// The part of a driver that its sessions share, one after the other.
+#[derive(Debug)]
+pub struct Pass {
+    now: Now,
+    limits: Limits,
+    pub(crate) spans: Spans,
+    pub(crate) budget: Budget,
+    /// The part of the current input that is to be written as it is, ahead of `replies`.
+    pub(crate) direct: Range<usize>,
+    pub(crate) replies: Vec<u8>,
+    traffic: Traffic,
+}
+
+impl Pass {
+    /// A pass that starts at `now`.
+    #[must_use]
+    pub fn new(limits: Limits, now: Now) -> Self {
+        let spans = Spans::from(&limits);
+        let budget = Budget { bytes: limits.read_budget, frames: limits.frame_budget };
+        Self { now, limits, spans, budget, direct: 0..0, replies: Vec::new(), traffic: Traffic::default() }
+    }
+
+    /// A pass with default limits at the origin of a clock of its own, for tests and fuzzing.
+    #[must_use]
+    pub fn for_tests(origin: Instant) -> Self {
+        Self::new(Limits::default(), Clock::new(origin).at(origin, std::time::SystemTime::UNIX_EPOCH))
+    }
+
+    /// The time of this turn.
+    #[inline]
+    #[must_use]
+    pub fn now(&self) -> &Now {
+        &self.now
+    }
+
+    /// Begins a new turn: later passes see this time.
+    pub fn set_now(&mut self, now: Now) {
+        self.now = now;
+    }
+
+    /// The limits every session is held to.
+    #[inline]
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What has gone through this pass so far.
+    #[must_use]
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    #[inline]
+    pub(crate) fn traffic_mut(&mut self) -> &mut Traffic {
+        &mut self.traffic
+    }
+
+    /// Gives the next connection its full share.
+    #[inline]
+    pub fn refill(&mut self) {
+        self.budget = Budget { bytes: self.limits.read_budget, frames: self.limits.frame_budget };
+    }
+
+    /// Bytes waiting to be written in this pass.
+    #[inline]
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        (self.direct.end - self.direct.start) + self.replies.len()
+    }
+
+    /// Forgets `count` bytes of output from the front; they were written or copied.
+    pub(crate) fn consume(&mut self, count: usize) {
+        let direct = (self.direct.end - self.direct.start).min(count);
+        self.direct.start += direct;
+        if direct < count {
+            self.replies.drain(..count - direct);
+        }
+    }
+
+    /// Forgets all output.
+    #[inline]
+    pub(crate) fn clear_output(&mut self) {
+        self.direct = 0..0;
+        self.replies.clear();
+        if self.replies.capacity() > KEEP_CAPACITY {
+            self.replies = Vec::new();
+        }
+    }
+}

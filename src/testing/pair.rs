@@ -1,0 +1,144 @@
+//! A session driven by hand: send bytes, get the answer, let time pass.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::address::Address;
+use crate::attempt::Failure;
+use crate::connection::{Connection, Progress, Readiness};
+use crate::session::{Clock, CloseReason, Limits, Pass, Protocol};
+
+use super::ScriptedStream;
+
+/// A protocol on a scripted socket with virtual time.
+#[derive(Debug)]
+pub struct SessionPair<P> {
+    connection: Connection<ScriptedStream, P>,
+    pass: Pass,
+    clock: Clock,
+    now: Instant,
+    scratch: Vec<u8>,
+    closed: Option<CloseReason>,
+}
+
+impl<P: Protocol> SessionPair<P> {
+    /// Opens a conversation with default limits.
+    pub fn new(protocol: P) -> Self {
+        Self::with_limits(protocol, Limits::default())
+    }
+
+    /// Opens a conversation with these limits.
+    pub fn with_limits(protocol: P, limits: Limits) -> Self {
+        let now = Instant::now();
+        let clock = Clock::new(now);
+        let mut pass = Pass::new(limits, clock.at(now, SystemTime::UNIX_EPOCH));
+        let stream = ScriptedStream::new(Address::Unknown);
+        let mut connection = Connection::new(stream, protocol, &pass);
+        let progress = connection.open(&mut pass);
+        let mut pair = Self { connection, pass, clock, now, scratch: vec![0; 64 * 1024], closed: None };
+        pair.settle(progress);
+        pair
+    }
+
+    /// Sends bytes to the protocol and returns what it has written since the last call.
+    pub fn send(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.connection.stream_mut().push_input(bytes);
+        self.run(Readiness::READABLE)
+    }
+
+    /// Ends the peer's sending side and returns what the protocol has written since the last call.
+    pub fn send_eof(&mut self) -> Vec<u8> {
+        self.connection.stream_mut().push_eof();
+        self.run(Readiness::READABLE.and(Readiness::READ_CLOSED))
+    }
+
+    /// The peer resets the connection.
+    pub fn reset(&mut self) {
+        self.connection.stream_mut().push_reset();
+        self.run(Readiness::READABLE.and(Readiness::READ_CLOSED));
+    }
+
+    /// Lets the peer read `count` bytes' worth of send buffer free; `usize::MAX` to never block a write again.
+    pub fn set_room(&mut self, count: usize) -> Vec<u8> {
+        self.connection.stream_mut().set_room(count);
+        self.run(Readiness::WRITABLE)
+    }
+
+    /// Lets time pass, firing every deadline on the way, and returns what the protocol has written.
+    pub fn advance(&mut self, by: Duration) -> Vec<u8> {
+        let end = self.now + by;
+        while self.closed.is_none() {
+            let Some(at) = self.connection.session().poll_timeout(&self.pass) else { break };
+            let next = self.now + self.pass.now().until(at);
+            if next > end {
+                break;
+            }
+            self.set_now(next);
+            let progress = self.connection.handle_timeout(&mut self.scratch, &mut self.pass);
+            self.settle(progress);
+        }
+        self.set_now(end);
+        self.take_output()
+    }
+
+    /// The server begins to drain.
+    pub fn stop(&mut self) -> Vec<u8> {
+        let progress = self.connection.handle_stop(&mut self.scratch, &mut self.pass);
+        self.settle(progress);
+        self.take_output()
+    }
+
+    /// What was written since the last call.
+    pub fn take_output(&mut self) -> Vec<u8> {
+        self.connection.stream_mut().take_output()
+    }
+
+    /// Whether our side has shut down its sending side.
+    pub fn is_write_shut(&self) -> bool {
+        self.connection.stream().is_write_shut()
+    }
+
+    /// How the conversation ended, once it has.
+    pub fn close_reason(&self) -> Option<&CloseReason> {
+        self.closed.as_ref()
+    }
+
+    /// Bytes kept for unfinished input and unsent output.
+    pub fn buffered(&self) -> usize {
+        self.connection.session().buffered()
+    }
+
+    /// The connection itself.
+    pub fn connection(&mut self) -> &mut Connection<ScriptedStream, P> {
+        &mut self.connection
+    }
+
+    /// Lets the next read or write fail with this errno.
+    pub fn fail_next(&mut self, failure: Failure) {
+        self.connection.stream_mut().fail_next(failure.errno);
+    }
+
+    fn run(&mut self, ready: Readiness) -> Vec<u8> {
+        if self.closed.is_none() {
+            self.connection.note(ready);
+            let progress = self.connection.drive(&mut self.scratch, &mut self.pass);
+            self.settle(progress);
+        }
+        self.take_output()
+    }
+
+    fn settle(&mut self, mut progress: Progress) {
+        while progress == Progress::Yielded {
+            progress = self.connection.drive(&mut self.scratch, &mut self.pass);
+        }
+        if let Progress::Closed(reason) = progress {
+            let now = *self.pass.now();
+            self.connection.session_mut().handle_closed(&reason, &now);
+            self.closed = Some(reason);
+        }
+    }
+
+    fn set_now(&mut self, now: Instant) {
+        self.now = now;
+        self.pass.set_now(self.clock.at(now, SystemTime::UNIX_EPOCH));
+    }
+}
