@@ -4,54 +4,11 @@
 //! thread would call it after every read. It returns no `Result`: one peer can never end the driver with `?`.
 
 use std::fmt;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::IoSlice;
 
 use crate::attempt::{Attempt, Failure, FailureClass, attempt};
-use crate::session::{CloseReason, Pass, Protocol, Remote, Session};
-
-/// What a connection needs of a socket. Reads and writes may be short; `WouldBlock` means "an event will tell".
-pub trait Stream: Read + Write + Remote {
-    /// Ends our sending side (shutdown(2), `SHUT_WR`).
-    ///
-    /// # Errors
-    /// Whatever the system says; `NotConnected` after a reset is of no consequence.
-    fn shutdown_write(&self) -> io::Result<()>;
-}
-
-/// What is known about a socket: set by events, cleared by `WouldBlock`, or by a short read when no close was
-/// signalled (epoll(7): then the receive queue is empty).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Readiness(u8);
-
-impl Readiness {
-    /// Nothing is known to be possible.
-    pub const NONE: Self = Self(0);
-    /// Reading may give bytes, the end of the stream or an error.
-    pub const READABLE: Self = Self(1);
-    /// Writing may be accepted.
-    pub const WRITABLE: Self = Self(2);
-    /// The peer has ended its side, or the connection is broken: read on until the end, no further event comes.
-    pub const READ_CLOSED: Self = Self(4);
-
-    /// Both sets together.
-    #[inline]
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Whether any of `other` is in this set.
-    #[inline]
-    #[must_use]
-    pub const fn has(self, other: Self) -> bool {
-        self.0 & other.0 != 0
-    }
-
-    #[inline]
-    const fn without(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
-    }
-}
+use crate::kernel::{Planted, Readiness, Stream};
+use crate::session::{CloseReason, Pass, Protocol, Session};
 
 /// How far [`Connection::drive`] came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -234,7 +191,9 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
     /// A short read means drained, unless a close was signalled: a FIN that came with the data gives no further event.
     #[inline]
     fn note_read(&mut self, count: usize, asked: usize, pass: &mut Pass) {
-        if count < asked && !self.ready.has(Readiness::READ_CLOSED) {
+        let drained = count < asked
+            && (T::PLANTED == Planted::ReadClosedIgnored || !self.ready.has(Readiness::READ_CLOSED));
+        if drained || T::PLANTED == Planted::AnyReadDrains {
             self.ready = self.ready.without(Readiness::READABLE);
         }
         pass.budget.spend(count);
@@ -254,7 +213,9 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         if pass.queued() > 0 && self.session.close_reason().is_none() {
             let direct = pass.direct.clone();
             let replies = std::mem::take(&mut pass.replies);
-            self.session.handle_unsent(&input[direct], &replies, pass);
+            if T::PLANTED != Planted::UnsentForgotten {
+                self.session.handle_unsent(&input[direct], &replies, pass);
+            }
             pass.replies = replies;
         }
         pass.clear_output();
@@ -274,6 +235,9 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
             match self.note_write(written, pass) {
                 Some(count) => pass.consume(count),
                 None => break,
+            }
+            if T::PLANTED == Planted::ShortWriteBlocks && pass.queued() > 0 {
+                self.ready = self.ready.without(Readiness::WRITABLE);
             }
         }
     }

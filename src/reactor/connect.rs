@@ -5,8 +5,8 @@ use std::fmt;
 use super::slots::key_of;
 use super::{Entry, Reactor, Slot};
 use crate::address::Address;
-use crate::connection::{Connection, Readiness};
-use crate::kernel::{Kernel, Token};
+use crate::connection::Connection;
+use crate::kernel::{Kernel, Readiness, Token};
 use crate::session::{CloseReason, ConnectError, Protocol, Tick};
 
 /// A connection in the making.
@@ -52,7 +52,9 @@ impl<K: Kernel> Reactor<K> {
     }
 
     pub(super) fn serve_connecting(&mut self, token: Token, due: bool) {
-        let Some(Entry { slot: Slot::Connecting(connecting), .. }) = self.slots.get_mut(token) else { return };
+        let Some(Entry { slot: Slot::Connecting(connecting), .. }) = self.slots.get_mut(token) else {
+            return;
+        };
         let Some((stream, _)) = &connecting.parts else { return };
         match self.kernel.connect_result(stream) {
             Ok(true) => self.connected(token),

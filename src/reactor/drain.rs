@@ -11,9 +11,14 @@ use crate::session::{CloseReason, Tick};
 pub(super) enum State {
     Running,
     /// No new conversations; those that are open end when they are quiet, at the latest at `until`.
-    Draining { until: Tick },
+    Draining {
+        until: Tick,
+    },
     /// Nothing goes on.
-    Stopped { cut_off: usize, signal: Option<i32> },
+    Stopped {
+        cut_off: usize,
+        signal: Option<i32>,
+    },
 }
 
 impl State {

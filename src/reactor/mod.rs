@@ -39,9 +39,9 @@ use self::deadlines::Deadlines;
 use self::drain::State;
 use self::slots::{Slots, key_of};
 use self::throttle::Throttle;
-use crate::connection::{Connection, Readiness};
+use crate::connection::Connection;
 use crate::error::Error;
-use crate::kernel::{Kernel, Token};
+use crate::kernel::{Kernel, Planted, Readiness, Stream, Token};
 use crate::os::sockets::{ListenOptions, listen_tcp};
 use crate::session::{Clock, Pass, Protocol, Tick};
 
@@ -294,7 +294,10 @@ impl<K: Kernel> Reactor<K> {
 
     fn note_events(&mut self) {
         let mut outside = false;
-        for event in self.kernel.events() {
+        for mut event in self.kernel.events() {
+            if planted::<K>(Planted::GenerationIgnored) {
+                event.token = self.slots.current(event.token);
+            }
             let Some(entry) = self.slots.get_mut(event.token) else {
                 let known = event.token == Token::WAKER || event.token == Token::SIGNALS;
                 outside |= known;
@@ -348,6 +351,11 @@ impl<K: Kernel> Reactor<K> {
         self.deadlines.disarm(key_of(token));
         self.slots.remove(token)
     }
+}
+
+/// Whether the simulated kernel below has planted this bug; a constant.
+const fn planted<K: Kernel>(bug: Planted) -> bool {
+    K::Stream::PLANTED as u8 == bug as u8
 }
 
 fn enqueue<K: Kernel>(entry: &mut Entry<K>, token: Token, ready: &mut VecDeque<Token>) {

@@ -3,9 +3,9 @@
 use log::{Level, debug, log_enabled, trace, warn};
 
 use super::slots::key_of;
-use super::{Conn, Entry, Reactor, Slot};
+use super::{Conn, Entry, Reactor, Slot, planted};
 use crate::connection::Progress;
-use crate::kernel::{Kernel, Token};
+use crate::kernel::{Kernel, Planted, Token};
 use crate::session::{CloseReason, Remote};
 
 /// What serving one entry came to.
@@ -48,13 +48,15 @@ impl<K: Kernel> Reactor<K> {
     /// Queues, arms or closes a connection after it was driven (invariant I4).
     #[inline]
     pub(super) fn after_drive(&mut self, token: Token, progress: Progress, fired: bool) {
-        let Some(Entry { queued, slot: Slot::Peer(connection), .. }) = self.slots.get_mut(token) else { return };
+        let Some(Entry { queued, slot: Slot::Peer(connection), .. }) = self.slots.get_mut(token) else {
+            return;
+        };
         match progress {
             Progress::Blocked => {
                 debug_assert!(!connection.can_go_on(), "blocked, and yet there is something to do");
             }
             Progress::Yielded => {
-                if !*queued {
+                if !*queued && !planted::<K>(Planted::RequeueLost) {
                     *queued = true;
                     self.ready.push_back(token);
                 }
@@ -62,6 +64,9 @@ impl<K: Kernel> Reactor<K> {
             Progress::Closed(reason) => return self.close(token, &reason),
         }
         // A plain connection is covered by the entry it has: that one is only ever too early.
+        if planted::<K>(Planted::DeadlineForgotten) && fired && connection.session().is_plain() {
+            return;
+        }
         if fired || !connection.session().is_plain() {
             let at = connection.session().poll_timeout(&self.pass);
             if let Some(at) = at {
@@ -80,7 +85,10 @@ impl<K: Kernel> Reactor<K> {
         if let CloseReason::Protocol(error) = reason
             && let Some(suppressed) = self.warnings.protocol.permit(self.pass.now().tick)
         {
-            warn!("protocol error=\"{error}\" peer={} suppressed={suppressed}", connection.stream().address());
+            warn!(
+                "protocol error=\"{error}\" peer={} suppressed={suppressed}",
+                connection.stream().address()
+            );
         }
     }
 
@@ -96,7 +104,7 @@ impl<K: Kernel> Reactor<K> {
 
     /// Lets listeners go on that waited for a connection to end.
     fn resume_paused(&mut self) {
-        if self.paused.is_empty() || self.is_full() {
+        if self.paused.is_empty() || self.is_full() || planted::<K>(Planted::PausedForgotten) {
             return;
         }
         trace!("accepting again listeners={}", self.paused.len());

@@ -173,7 +173,10 @@ impl<'a> Context<'a> {
     #[inline]
     fn write_input(&mut self, range: Range<usize>) {
         let pass = &mut *self.pass;
-        if self.direct && pass.replies.is_empty() && (pass.direct.is_empty() || pass.direct.end == range.start) {
+        if self.direct
+            && pass.replies.is_empty()
+            && (pass.direct.is_empty() || pass.direct.end == range.start)
+        {
             assert!(range.end <= self.input.len(), "range outside the input");
             let start = if pass.direct.is_empty() { range.start } else { pass.direct.start };
             pass.direct = start..range.end;
@@ -209,6 +212,9 @@ impl<'a> Context<'a> {
 
 impl fmt::Debug for Context<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context").field("pass", &self.pass).field("requests", &self.requests).finish_non_exhaustive()
+        f.debug_struct("Context")
+            .field("pass", &self.pass)
+            .field("requests", &self.requests)
+            .finish_non_exhaustive()
     }
 }

@@ -136,7 +136,8 @@ impl<P: Protocol> Session<P> {
         if self.flags & MORE_INPUT != 0 {
             self.feed_inbox(remote, pass);
         }
-        while self.flags & (EOF | EOF_DONE | MORE_INPUT) == EOF && self.can_take() && !pass.budget.is_spent() {
+        while self.flags & (EOF | EOF_DONE | MORE_INPUT) == EOF && self.can_take() && !pass.budget.is_spent()
+        {
             self.feed_eof(remote, pass);
         }
     }
@@ -340,7 +341,8 @@ impl<P: Protocol> Session<P> {
     fn feed(&mut self, input: &[u8], direct: bool, remote: &dyn Remote, pass: &mut Pass) -> usize {
         let mut requests = Requests::default();
         let backlog = self.poll_output().len();
-        let mut cx = Context { pass, requests: &mut requests, remote, input, at: 0, direct, backlog, framing: None };
+        let mut cx =
+            Context { pass, requests: &mut requests, remote, input, at: 0, direct, backlog, framing: None };
         let mut used = 0;
         loop {
             cx.at = used;
@@ -424,12 +426,21 @@ impl<P: Protocol> Session<P> {
 
     /// Shows the protocol the end of the stream, once per call.
     fn feed_eof(&mut self, remote: &dyn Remote, pass: &mut Pass) {
-        let mut inbox = self.rare.as_mut().map_or_else(Buffer::default, |rare| std::mem::take(&mut rare.inbox));
+        let mut inbox =
+            self.rare.as_mut().map_or_else(Buffer::default, |rare| std::mem::take(&mut rare.inbox));
         let mut requests = Requests::default();
         let backlog = self.poll_output().len();
         let input = inbox.as_slice();
-        let mut cx =
-            Context { pass, requests: &mut requests, remote, input, at: 0, direct: false, backlog, framing: None };
+        let mut cx = Context {
+            pass,
+            requests: &mut requests,
+            remote,
+            input,
+            at: 0,
+            direct: false,
+            backlog,
+            framing: None,
+        };
         let step = self.protocol.on_eof(input, &mut cx);
         cx.pass.budget.frames = cx.pass.budget.frames.saturating_sub(1);
         match step {
@@ -458,8 +469,16 @@ impl<P: Protocol> Session<P> {
     fn call(&mut self, remote: &dyn Remote, pass: &mut Pass, hook: fn(&mut P, &mut Context<'_>)) {
         let mut requests = Requests::default();
         let backlog = self.poll_output().len();
-        let mut cx =
-            Context { pass, requests: &mut requests, remote, input: &[], at: 0, direct: false, backlog, framing: None };
+        let mut cx = Context {
+            pass,
+            requests: &mut requests,
+            remote,
+            input: &[],
+            at: 0,
+            direct: false,
+            backlog,
+            framing: None,
+        };
         hook(&mut self.protocol, &mut cx);
         self.grant(&mut requests);
         self.refresh_ready(pass.now().tick);

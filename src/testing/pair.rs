@@ -4,7 +4,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::address::Address;
 use crate::attempt::Failure;
-use crate::connection::{Connection, Progress, Readiness};
+use crate::connection::{Connection, Progress};
+use crate::kernel::Readiness;
 use crate::session::{Clock, CloseReason, Limits, Pass, Protocol};
 
 use super::ScriptedStream;
