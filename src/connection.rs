@@ -8,17 +8,19 @@ use std::io::IoSlice;
 
 use crate::attempt::{Attempt, Failure, FailureClass, attempt};
 use crate::kernel::{Planted, Readiness, Stream};
-use crate::session::{CloseReason, Pass, Protocol, Session};
+use crate::session::{Pass, Protocol, Session};
 
 /// How far [`Connection::drive`] came.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// Nothing more to do until an event or a deadline.
+    /// Nothing more to do until an event comes; the deadline entry that is armed is never too late.
+    Idle,
+    /// Nothing more to do until an event or [`poll_timeout`](crate::session::Session::poll_timeout).
     Blocked,
     /// The turn's budget is spent and there is more to do: queue it again.
     Yielded,
-    /// The conversation is over: drop the connection.
-    Closed(CloseReason),
+    /// The conversation is over, the session knows [why](crate::session::Session::close_reason): drop the connection.
+    Closed,
 }
 
 /// What the connection can do next; derived from the session's wishes and the socket's readiness.
@@ -28,6 +30,7 @@ enum Action {
     FlushKept,
     Resume,
     Produce,
+    ShutDown,
     Discard,
     Wait,
 }
@@ -50,8 +53,7 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         pass.refill();
         self.session.handle_open(&self.stream, pass);
         self.flush(&[], pass);
-        self.settle(pass);
-        self.progress()
+        self.rest()
     }
 
     /// Adds what an event said. Returns whether there is something to do now.
@@ -66,19 +68,23 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
     pub fn drive(&mut self, scratch: &mut [u8], pass: &mut Pass) -> Progress {
         pass.refill();
         loop {
-            match self.next_action() {
-                Action::Read => self.fill(scratch, pass),
-                Action::Wait => break,
-                other => self.act(other, scratch, pass),
-            }
-            if !self.session.is_plain() {
-                self.settle(pass);
+            // Almost every pass of almost every connection: a request comes in, its answer goes out.
+            if self.session.is_plain() {
+                if !self.ready.has(Readiness::READABLE) {
+                    return Progress::Idle;
+                }
+                self.fill(scratch, pass);
+            } else {
+                match self.next_action() {
+                    Action::Wait => break,
+                    action => self.act(action, scratch, pass),
+                }
             }
             if pass.budget.is_spent() {
                 break;
             }
         }
-        self.progress()
+        self.rest()
     }
 
     /// Acts on the deadlines that are due, then does what became possible.
@@ -86,7 +92,6 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         pass.refill();
         self.session.handle_timeout(&self.stream, pass);
         self.flush(&[], pass);
-        self.settle(pass);
         self.drive(scratch, pass)
     }
 
@@ -95,7 +100,6 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         pass.refill();
         self.session.handle_stop(&self.stream, pass);
         self.flush(&[], pass);
-        self.settle(pass);
         self.drive(scratch, pass)
     }
 
@@ -124,21 +128,20 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         self.next_action() != Action::Wait
     }
 
-    #[inline]
     fn next_action(&self) -> Action {
         let session = &self.session;
-        if session.is_plain() {
-            return if self.ready.has(Readiness::READABLE) { Action::Read } else { Action::Wait };
-        }
+        let readable = self.ready.has(Readiness::READABLE);
         if session.wants_write() && self.ready.has(Readiness::WRITABLE) {
             Action::FlushKept
         } else if session.wants_resume() {
             Action::Resume
         } else if session.wants_writable() {
             Action::Produce
-        } else if session.wants_read() && self.ready.has(Readiness::READABLE) {
+        } else if session.wants_read() && readable {
             Action::Read
-        } else if session.wants_discard() && self.ready.has(Readiness::READABLE) {
+        } else if session.wants_shutdown() {
+            Action::ShutDown
+        } else if session.wants_discard() && readable {
             Action::Discard
         } else {
             Action::Wait
@@ -147,24 +150,26 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
 
     fn act(&mut self, action: Action, scratch: &mut [u8], pass: &mut Pass) {
         match action {
+            Action::Read => return self.fill(scratch, pass),
             Action::FlushKept => self.flush_kept(pass),
             Action::Resume => self.session.handle_resume(&self.stream, pass),
             Action::Produce => self.session.handle_writable(&self.stream, pass),
+            Action::ShutDown => self.shut_down(pass),
             Action::Discard => self.discard(scratch, pass),
-            Action::Read | Action::Wait => {}
+            Action::Wait => {}
         }
         self.flush(&[], pass);
     }
 
-    #[inline]
-    fn progress(&self) -> Progress {
-        if self.session.is_plain() && !self.ready.has(Readiness::READABLE) {
-            return Progress::Blocked;
-        }
-        match self.session.close_reason() {
-            Some(reason) => Progress::Closed(reason),
-            None if self.can_go_on() => Progress::Yielded,
-            None => Progress::Blocked,
+    /// The end of a pass: memory is given back, and the driver learns what to wait for.
+    fn rest(&mut self) -> Progress {
+        self.session.release();
+        if self.session.is_closed() {
+            Progress::Closed
+        } else if self.can_go_on() {
+            Progress::Yielded
+        } else {
+            Progress::Blocked
         }
     }
 
@@ -207,15 +212,20 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         if pass.queued() == 0 {
             return;
         }
-        if self.session.is_plain() || self.session.poll_output().is_empty() {
+        if self.session.poll_output().is_empty() {
             self.write_pass(input, pass);
         }
-        if pass.queued() > 0 && self.session.close_reason().is_none() {
+        if pass.queued() > 0 {
+            self.keep_unsent(input, pass);
+        }
+    }
+
+    #[cold]
+    fn keep_unsent(&mut self, input: &[u8], pass: &mut Pass) {
+        if !self.session.is_closed() && T::PLANTED != Planted::UnsentForgotten {
             let direct = pass.direct.clone();
             let replies = std::mem::take(&mut pass.replies);
-            if T::PLANTED != Planted::UnsentForgotten {
-                self.session.handle_unsent(&input[direct], &replies, pass);
-            }
+            self.session.handle_unsent(&input[direct], &replies, pass);
             pass.replies = replies;
         }
         pass.clear_output();
@@ -289,8 +299,8 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         }
     }
 
-    fn settle(&mut self, pass: &Pass) {
-        if self.session.settle(pass)
+    fn shut_down(&mut self, pass: &Pass) {
+        if self.session.handle_flushed(pass)
             && let Attempt::Failed(failure) = attempt(|| self.stream.shutdown_write())
         {
             self.session.handle_failure(failure, pass);

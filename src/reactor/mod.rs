@@ -27,7 +27,6 @@ pub use self::handle::Handle;
 pub use self::mio_kernel::MioKernel;
 pub use self::stats::Stats;
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -100,7 +99,10 @@ pub struct Outcome {
 pub struct Reactor<K: Kernel = MioKernel> {
     kernel: K,
     slots: Slots<Entry<K>>,
-    ready: VecDeque<Token>,
+    /// Whom to serve in the next step four, in this order.
+    ready: Vec<Token>,
+    /// The snapshot being served; kept for its memory.
+    serving: Vec<Token>,
     deadlines: Deadlines,
     pass: Pass,
     scratch: Box<[u8]>,
@@ -194,7 +196,8 @@ impl<K: Kernel> Reactor<K> {
         Self {
             kernel,
             slots: Slots::new(),
-            ready: VecDeque::new(),
+            ready: Vec::new(),
+            serving: Vec::new(),
             deadlines: Deadlines::default(),
             pass: Pass::new(config.limits.clone(), now),
             scratch,
@@ -311,7 +314,7 @@ impl<K: Kernel> Reactor<K> {
             };
             if wanted && !entry.queued {
                 entry.queued = true;
-                self.ready.push_back(event.token);
+                self.ready.push(event.token);
             }
         }
         if outside {
@@ -358,9 +361,9 @@ const fn planted<K: Kernel>(bug: Planted) -> bool {
     K::Stream::PLANTED as u8 == bug as u8
 }
 
-fn enqueue<K: Kernel>(entry: &mut Entry<K>, token: Token, ready: &mut VecDeque<Token>) {
+fn enqueue<K: Kernel>(entry: &mut Entry<K>, token: Token, ready: &mut Vec<Token>) {
     if !entry.queued {
         entry.queued = true;
-        ready.push_back(token);
+        ready.push(token);
     }
 }

@@ -8,20 +8,15 @@ use crate::connection::Progress;
 use crate::kernel::{Kernel, Planted, Token};
 use crate::session::{CloseReason, Remote};
 
-/// What serving one entry came to.
-enum Served {
-    Peer(Progress),
-    Listener,
-    Connecting,
-}
-
 impl<K: Kernel> Reactor<K> {
     /// Serves a snapshot of the queue: what is queued meanwhile waits for the next turn.
     pub(super) fn serve_ready(&mut self) {
-        for _ in 0..self.ready.len() {
-            let Some(token) = self.ready.pop_front() else { break };
+        let mut serving = std::mem::take(&mut self.serving);
+        std::mem::swap(&mut serving, &mut self.ready);
+        for token in serving.drain(..) {
             self.serve(token);
         }
+        self.serving = serving;
         self.resume_paused();
     }
 
@@ -29,54 +24,60 @@ impl<K: Kernel> Reactor<K> {
     fn serve(&mut self, token: Token) {
         let Some(entry) = self.slots.get_mut(token) else { return };
         entry.queued = false;
-        let due = std::mem::take(&mut entry.due);
-        let served = match &mut entry.slot {
-            Slot::Peer(connection) if due => {
-                Served::Peer(connection.handle_timeout(&mut self.scratch, &mut self.pass))
+        if let Slot::Peer(connection) = &mut entry.slot
+            && !entry.due
+        {
+            match connection.drive(&mut self.scratch, &mut self.pass) {
+                Progress::Idle => {}
+                progress => self.after_drive(token, progress, false),
             }
-            Slot::Peer(connection) => Served::Peer(connection.drive(&mut self.scratch, &mut self.pass)),
-            Slot::Listener(_) => Served::Listener,
-            Slot::Connecting(_) => Served::Connecting,
-        };
-        match served {
-            Served::Peer(progress) => self.after_drive(token, progress, due),
-            Served::Listener => self.serve_listener(token),
-            Served::Connecting => self.serve_connecting(token, due),
+        } else {
+            self.serve_rarely(token);
         }
     }
 
-    /// Queues, arms or closes a connection after it was driven (invariant I4).
-    #[inline]
-    pub(super) fn after_drive(&mut self, token: Token, progress: Progress, fired: bool) {
-        let Some(Entry { queued, slot: Slot::Peer(connection), .. }) = self.slots.get_mut(token) else {
-            return;
-        };
+    #[cold]
+    fn serve_rarely(&mut self, token: Token) {
+        let Some(entry) = self.slots.get_mut(token) else { return };
+        let due = std::mem::take(&mut entry.due);
+        match &mut entry.slot {
+            Slot::Peer(connection) => {
+                let progress = connection.handle_timeout(&mut self.scratch, &mut self.pass);
+                self.after_drive(token, progress, true);
+            }
+            Slot::Listener(_) => self.serve_listener(token),
+            Slot::Connecting(_) => self.serve_connecting(token, due),
+        }
+    }
+
+    /// Queues, arms or closes a connection after it was driven (invariant I4). `unarmed` when it has no
+    /// deadline entry, because that has just fired or was never made.
+    pub(super) fn after_drive(&mut self, token: Token, progress: Progress, unarmed: bool) {
+        let Some(entry) = self.slots.get_mut(token) else { return };
+        let Slot::Peer(connection) = &mut entry.slot else { return };
         match progress {
-            Progress::Blocked => {
+            Progress::Closed => return self.close(token, None),
+            Progress::Yielded if planted::<K>(Planted::RequeueLost) => {}
+            Progress::Yielded => super::enqueue(entry, token, &mut self.ready),
+            Progress::Idle if !unarmed => return,
+            Progress::Idle | Progress::Blocked => {
                 debug_assert!(!connection.can_go_on(), "blocked, and yet there is something to do");
             }
-            Progress::Yielded => {
-                if !*queued && !planted::<K>(Planted::RequeueLost) {
-                    *queued = true;
-                    self.ready.push_back(token);
-                }
-            }
-            Progress::Closed(reason) => return self.close(token, &reason),
         }
-        // A plain connection is covered by the entry it has: that one is only ever too early.
-        if planted::<K>(Planted::DeadlineForgotten) && fired && connection.session().is_plain() {
+        let Slot::Peer(connection) = &entry.slot else { return };
+        if planted::<K>(Planted::DeadlineForgotten) && unarmed && connection.session().is_plain() {
             return;
         }
-        if fired || !connection.session().is_plain() {
-            let at = connection.session().poll_timeout(&self.pass);
-            if let Some(at) = at {
-                self.deadlines.arm(key_of(token), at);
-            }
+        if let Some(at) = connection.session().poll_timeout(&self.pass) {
+            self.deadlines.arm(key_of(token), at);
         }
     }
 
-    pub(super) fn close(&mut self, token: Token, reason: &CloseReason) {
+    /// Ends a connection: for `aborted`, or for the reason its session has.
+    pub(super) fn close(&mut self, token: Token, aborted: Option<CloseReason>) {
         let Some(Entry { slot: Slot::Peer(mut connection), .. }) = self.remove(token) else { return };
+        let own = connection.session().close_reason();
+        let reason = &own.or(aborted).unwrap_or(CloseReason::Closed);
         connection.session_mut().handle_closed(reason, self.pass.now());
         self.count_close(reason);
         if log_enabled!(Level::Debug) {

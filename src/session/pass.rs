@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::clock::{Clock, Now};
+use super::close_reason::ProtocolError;
 use super::limits::{Limits, Spans};
 
 /// A reply buffer larger than this gives its memory back after the pass.
@@ -23,6 +24,23 @@ pub struct Traffic {
     pub frames: u64,
     /// How often a connection became congested.
     pub congested: u64,
+}
+
+/// What was asked for of the driver during one call; nothing almost always.
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    /// Bits of the constants below; zero is the fast path.
+    pub(crate) bits: u8,
+    pub(crate) wake: Option<Instant>,
+    pub(crate) error: Option<ProtocolError>,
+}
+
+impl Requests {
+    pub(crate) const WAKE: u8 = 1;
+    pub(crate) const FINISH: u8 = 2;
+    pub(crate) const CLOSE: u8 = 4;
+    pub(crate) const WRITABLE: u8 = 8;
+    pub(crate) const ERROR: u8 = 16;
 }
 
 /// What is left of a connection's share of one turn.
@@ -54,6 +72,7 @@ pub struct Pass {
     /// The part of the current input that is to be written as it is, ahead of `replies`.
     pub(crate) direct: Range<usize>,
     pub(crate) replies: Vec<u8>,
+    pub(crate) requests: Requests,
     traffic: Traffic,
 }
 
@@ -63,7 +82,16 @@ impl Pass {
     pub fn new(limits: Limits, now: Now) -> Self {
         let spans = Spans::from(&limits);
         let budget = Budget { bytes: limits.read_budget, frames: limits.frame_budget };
-        Self { now, limits, spans, budget, direct: 0..0, replies: Vec::new(), traffic: Traffic::default() }
+        Self {
+            now,
+            limits,
+            spans,
+            budget,
+            direct: 0..0,
+            replies: Vec::new(),
+            requests: Requests::default(),
+            traffic: Traffic::default(),
+        }
     }
 
     /// A pass with default limits at the origin of a clock of its own, for tests and fuzzing.
@@ -102,6 +130,12 @@ impl Pass {
         &mut self.traffic
     }
 
+    #[inline]
+    pub(crate) fn count_frame(&mut self) {
+        self.traffic.frames += 1;
+        self.budget.frames = self.budget.frames.saturating_sub(1);
+    }
+
     /// Gives the next connection its full share.
     #[inline]
     pub fn refill(&mut self) {
@@ -115,8 +149,12 @@ impl Pass {
         (self.direct.end - self.direct.start) + self.replies.len()
     }
 
-    /// Forgets `count` bytes of output from the front; they were written or copied.
+    /// Forgets `count` bytes of output from the front: they are written.
+    #[inline]
     pub(crate) fn consume(&mut self, count: usize) {
+        if count == self.queued() {
+            return self.clear_output();
+        }
         let direct = (self.direct.end - self.direct.start).min(count);
         self.direct.start += direct;
         if direct < count {
