@@ -4,9 +4,9 @@
 //! thread would call it after every read. It returns no `Result`: one peer can never end the driver with `?`.
 
 use std::fmt;
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 
-use crate::attempt::{Attempt, Failure, FailureClass, attempt};
+use crate::attempt::{Attempt, Failure, FailureClass, attempt, attempt_again};
 use crate::kernel::{Planted, Readiness, Stream};
 use crate::session::{Pass, Protocol, Session};
 
@@ -52,7 +52,7 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
     pub fn open(&mut self, pass: &mut Pass) -> Progress {
         pass.refill();
         self.session.handle_open(&self.stream, pass);
-        self.flush(&[], pass);
+        self.flush(pass);
         self.rest()
     }
 
@@ -64,25 +64,34 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
     }
 
     /// Does what can be done within one turn's budget: reads, lets the protocol answer, writes.
-    #[inline]
+    #[inline(always)]
     pub fn drive(&mut self, scratch: &mut [u8], pass: &mut Pass) -> Progress {
         pass.refill();
-        loop {
-            // Almost every pass of almost every connection: a request comes in, its answer goes out.
-            if self.session.is_plain() {
-                if !self.ready.has(Readiness::READABLE) {
-                    return Progress::Idle;
-                }
-                self.fill(scratch, pass);
-            } else {
-                match self.next_action() {
-                    Action::Wait => break,
-                    action => self.act(action, scratch, pass),
-                }
+        // Almost every pass of almost every connection: one request comes in, its answer goes out.
+        if self.session.is_plain() {
+            if !self.ready.has(Readiness::READABLE) {
+                return Progress::Idle;
             }
-            if pass.budget.is_spent() {
-                break;
+            let before = pass.traffic().bytes_in + pass.traffic().bytes_out;
+            self.fill(scratch, pass);
+            if self.session.is_plain() && !self.ready.has(Readiness::READABLE) {
+                return Progress::Idle;
             }
+            pass.spend_since(before);
+        }
+        self.drive_on(scratch, pass)
+    }
+
+    /// [`drive`](Self::drive), when there is more to do than one read and one write.
+    #[inline(never)]
+    fn drive_on(&mut self, scratch: &mut [u8], pass: &mut Pass) -> Progress {
+        while !pass.is_spent() {
+            let before = pass.traffic().bytes_in + pass.traffic().bytes_out;
+            match self.next_action() {
+                Action::Wait => break,
+                action => self.act(action, scratch, pass),
+            }
+            pass.spend_since(before);
         }
         self.rest()
     }
@@ -91,16 +100,16 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
     pub fn handle_timeout(&mut self, scratch: &mut [u8], pass: &mut Pass) -> Progress {
         pass.refill();
         self.session.handle_timeout(&self.stream, pass);
-        self.flush(&[], pass);
-        self.drive(scratch, pass)
+        self.flush(pass);
+        self.drive_on(scratch, pass)
     }
 
     /// The server is draining.
     pub fn handle_stop(&mut self, scratch: &mut [u8], pass: &mut Pass) -> Progress {
         pass.refill();
         self.session.handle_stop(&self.stream, pass);
-        self.flush(&[], pass);
-        self.drive(scratch, pass)
+        self.flush(pass);
+        self.drive_on(scratch, pass)
     }
 
     /// The socket.
@@ -158,7 +167,7 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
             Action::Discard => self.discard(scratch, pass),
             Action::Wait => {}
         }
-        self.flush(&[], pass);
+        self.flush(pass);
     }
 
     /// The end of a pass: memory is given back, and the driver learns what to wait for.
@@ -174,50 +183,76 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
     }
 
     /// Reads once, hands the bytes on, and writes the answers.
-    #[inline]
+    #[inline(always)]
     fn fill(&mut self, scratch: &mut [u8], pass: &mut Pass) {
-        match attempt(|| self.stream.read(scratch)) {
-            Attempt::Done(0) => {
-                self.ready = self.ready.without(Readiness::READABLE);
-                self.session.handle_eof(&self.stream, pass);
-                self.flush(&[], pass);
-            }
-            Attempt::Done(count) => {
-                self.note_read(count, scratch.len(), pass);
-                let input = &scratch[..count];
-                self.session.handle_bytes(input, &self.stream, pass);
-                self.flush(input, pass);
-            }
-            Attempt::WouldBlock => self.ready = self.ready.without(Readiness::READABLE),
-            Attempt::Failed(failure) => self.session.handle_failure(failure, pass),
+        let count = match self.stream.read(scratch) {
+            Ok(count) if count > 0 => count,
+            other => match self.read_again(other, scratch, pass) {
+                Some(count) => count,
+                None => return,
+            },
+        };
+        self.note_read(count, scratch.len(), pass);
+        let input = &scratch[..count];
+        self.session.handle_bytes(input, &self.stream, pass);
+        if pass.queued() > 0 {
+            self.flush_input(input, pass);
         }
     }
 
+    /// A read that gave no bytes: the end of the stream, nothing there, or a failure. A signal may have
+    /// interrupted it; then it may give bytes after all.
+    #[cold]
+    #[inline(never)]
+    fn read_again(&mut self, first: io::Result<usize>, scratch: &mut [u8], pass: &mut Pass) -> Option<usize> {
+        match attempt_again(first, || self.stream.read(scratch)) {
+            Attempt::Done(0) => {
+                self.ready = self.ready.without(Readiness::READABLE);
+                self.session.handle_eof(&self.stream, pass);
+                self.flush(pass);
+                return None;
+            }
+            Attempt::Done(count) => return Some(count),
+            Attempt::WouldBlock => self.ready = self.ready.without(Readiness::READABLE),
+            Attempt::Failed(failure) => self.session.handle_failure(failure, pass),
+        }
+        None
+    }
+
     /// A short read means drained, unless a close was signalled: a FIN that came with the data gives no further event.
-    #[inline]
+    #[inline(always)]
     fn note_read(&mut self, count: usize, asked: usize, pass: &mut Pass) {
         let drained = count < asked
             && (T::PLANTED == Planted::ReadClosedIgnored || !self.ready.has(Readiness::READ_CLOSED));
         if drained || T::PLANTED == Planted::AnyReadDrains {
             self.ready = self.ready.without(Readiness::READABLE);
         }
-        pass.budget.spend(count);
         pass.traffic_mut().bytes_in += count as u64;
     }
 
-    /// Writes what the pass has collected; `input` is what its direct part refers to. Only what the kernel
-    /// refuses is copied.
-    #[inline]
-    fn flush(&mut self, input: &[u8], pass: &mut Pass) {
-        if pass.queued() == 0 {
-            return;
-        }
-        if self.session.poll_output().is_empty() {
-            self.write_pass(input, pass);
-        }
+    /// Writes what a call without input has collected.
+    fn flush(&mut self, pass: &mut Pass) {
         if pass.queued() > 0 {
-            self.keep_unsent(input, pass);
+            self.write_pass(&[], pass);
         }
+    }
+
+    /// Writes what the pass has collected; `input` is what its direct part refers to. Mostly that part is
+    /// all, and the kernel takes it.
+    #[inline(always)]
+    fn flush_input(&mut self, input: &[u8], pass: &mut Pass) {
+        if self.session.is_plain() && pass.replies.is_empty() && self.ready.has(Readiness::WRITABLE) {
+            let direct = &input[pass.direct.clone()];
+            let written = self.stream.write(direct);
+            if matches!(written, Ok(count) if count == direct.len()) {
+                pass.traffic_mut().bytes_out += direct.len() as u64;
+                pass.direct = 0..0;
+                return;
+            }
+            let written = attempt_again(written, || self.stream.write(direct));
+            self.after_write(written, pass);
+        }
+        self.write_pass(input, pass);
     }
 
     #[cold]
@@ -228,12 +263,13 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
             self.session.handle_unsent(&input[direct], &replies, pass);
             pass.replies = replies;
         }
-        pass.clear_output();
     }
 
-    #[inline]
+    /// Writes until everything is out or the kernel refuses; only what it refuses is copied.
+    #[inline(never)]
     fn write_pass(&mut self, input: &[u8], pass: &mut Pass) {
-        while self.ready.has(Readiness::WRITABLE) && pass.queued() > 0 {
+        let behind = !self.session.poll_output().is_empty();
+        while self.may_write() && !behind && pass.queued() > 0 {
             let direct = &input[pass.direct.clone()];
             let written = if pass.replies.is_empty() {
                 attempt(|| self.stream.write(direct))
@@ -242,10 +278,21 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
             } else {
                 attempt(|| self.stream.write_vectored(&[IoSlice::new(direct), IoSlice::new(&pass.replies)]))
             };
-            match self.note_write(written, pass) {
-                Some(count) => pass.consume(count),
-                None => break,
-            }
+            self.after_write(written, pass);
+        }
+        if pass.queued() > 0 {
+            self.keep_unsent(input, pass);
+        }
+        pass.clear_output();
+    }
+
+    fn may_write(&self) -> bool {
+        self.ready.has(Readiness::WRITABLE) && !self.session.is_closed() && !self.session.is_exhausted()
+    }
+
+    fn after_write(&mut self, written: Attempt<usize>, pass: &mut Pass) {
+        if let Some(count) = self.note_write(written, pass) {
+            pass.consume(count);
             if T::PLANTED == Planted::ShortWriteBlocks && pass.queued() > 0 {
                 self.ready = self.ready.without(Readiness::WRITABLE);
             }
@@ -254,7 +301,7 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
 
     /// Writes what earlier passes could not.
     fn flush_kept(&mut self, pass: &mut Pass) {
-        while self.session.wants_write() && self.ready.has(Readiness::WRITABLE) && pass.budget.bytes > 0 {
+        while self.session.wants_write() && self.ready.has(Readiness::WRITABLE) && !pass.is_spent() {
             let written = attempt(|| self.stream.write(self.session.poll_output()));
             match self.note_write(written, pass) {
                 Some(count) => self.session.consume_output(count, pass),
@@ -263,7 +310,6 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         }
     }
 
-    #[inline]
     fn note_write(&mut self, written: Attempt<usize>, pass: &mut Pass) -> Option<usize> {
         match written {
             Attempt::Done(0) => {
@@ -271,7 +317,6 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
                 None
             }
             Attempt::Done(count) => {
-                pass.budget.spend(count);
                 pass.traffic_mut().bytes_out += count as u64;
                 Some(count)
             }

@@ -119,7 +119,7 @@ impl<'a> Context<'a> {
     ///
     /// # Panics
     /// When `range` is outside that slice, as indexing would.
-    #[inline]
+    #[inline(always)]
     pub fn reply_input(&mut self, range: Range<usize>) {
         match self.framing {
             None => self.write_input(self.at + range.start..self.at + range.end),
@@ -127,6 +127,7 @@ impl<'a> Context<'a> {
         }
     }
 
+    #[inline(never)]
     fn reply_framed_input(&mut self, framing: Framing<'_>, range: Range<usize>) {
         let frame = framing.frame.cloned().unwrap_or(Frame { payload: 0..0, consumed: 0 });
         let whole = range.start == 0 && range.end == frame.payload.len();
@@ -174,16 +175,23 @@ impl<'a> Context<'a> {
         self.pass.requests.bits |= Requests::CLOSE;
     }
 
-    #[inline]
+    /// A part of the input that follows nothing, or the part before it, is written from where it is.
+    #[inline(always)]
     fn write_input(&mut self, range: Range<usize>) {
+        assert!(range.start <= range.end && range.end <= self.input.len(), "range outside the input");
         let pass = &mut *self.pass;
-        if self.direct
-            && pass.replies.is_empty()
-            && (pass.direct.is_empty() || pass.direct.end == range.start)
-        {
-            assert!(range.end <= self.input.len(), "range outside the input");
-            let start = if pass.direct.is_empty() { range.start } else { pass.direct.start };
-            pass.direct = start..range.end;
+        if self.direct && pass.replies.is_empty() && pass.direct.is_empty() {
+            pass.direct = range;
+        } else {
+            self.write_more_input(range);
+        }
+    }
+
+    #[inline(never)]
+    fn write_more_input(&mut self, range: Range<usize>) {
+        let pass = &mut *self.pass;
+        if self.direct && pass.replies.is_empty() && pass.direct.end == range.start {
+            pass.direct.end = range.end;
         } else {
             pass.replies.extend_from_slice(&self.input[range]);
         }

@@ -47,21 +47,26 @@ enum Phase {
 }
 
 /// The peer has sent its last byte.
-const EOF: u8 = 1;
+const EOF: u16 = 1;
 /// The protocol was told so and has nothing more to take.
-const EOF_DONE: u8 = 1 << 1;
+const EOF_DONE: u16 = 1 << 1;
 /// Unsent output reached high water and has not fallen to low water since.
-const CONGESTED: u8 = 1 << 2;
+const CONGESTED: u16 = 1 << 2;
 /// The protocol is not ready for the next message.
-const NOT_READY: u8 = 1 << 3;
+const NOT_READY: u16 = 1 << 3;
 /// Kept input may hold whole messages: the turn's budget, congestion or readiness stopped the decoding.
-const MORE_INPUT: u8 = 1 << 4;
+const MORE_INPUT: u16 = 1 << 4;
 /// The protocol asked to be called when there is room for output.
-const WANT_WRITABLE: u8 = 1 << 5;
+const WANT_WRITABLE: u16 = 1 << 5;
 /// The server is draining: end as soon as all is quiet.
-const STOPPING: u8 = 1 << 6;
+const STOPPING: u16 = 1 << 6;
 /// A call failed for want of memory or buffers; no I/O until the retry deadline.
-const EXHAUSTED: u8 = 1 << 7;
+const EXHAUSTED: u16 = 1 << 7;
+
+/// The phase is not `Open` any more.
+const ENDING: u16 = 1 << 8;
+/// The rare part exists. Together with the other flags: zero means that only the idle limit concerns us.
+const RARE: u16 = 1 << 9;
 
 /// The part of a session that most connections do not need most of the time.
 #[derive(Debug, Default)]
@@ -92,7 +97,7 @@ pub struct Session<P> {
     /// When something last moved.
     active: Tick,
     phase: Phase,
-    flags: u8,
+    flags: u16,
 }
 
 impl<P: Protocol> Session<P> {
@@ -109,7 +114,7 @@ impl<P: Protocol> Session<P> {
     /// There is room for output again, after [`wants_writable`](Self::wants_writable) said yes.
     pub fn handle_writable(&mut self, remote: &dyn Remote, pass: &mut Pass) {
         self.flags &= !WANT_WRITABLE;
-        pass.budget.frames = pass.budget.frames.saturating_sub(1);
+        pass.spend(0, 1);
         self.call(remote, pass, Protocol::on_writable);
     }
 
@@ -167,6 +172,12 @@ impl<P: Protocol> Session<P> {
         self.phase == Phase::Lingering && self.flags & EXHAUSTED == 0
     }
 
+    /// Whether I/O waits for the retry deadline, because the kernel was out of memory or buffers.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        self.flags & EXHAUSTED != 0
+    }
+
     /// Whether [`poll_output`](Self::poll_output) has something to send.
     #[inline]
     #[must_use]
@@ -198,7 +209,9 @@ impl<P: Protocol> Session<P> {
     #[inline]
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        self.flags == 0 && self.phase == Phase::Open && self.rare.is_none()
+        debug_assert_eq!(self.flags & RARE != 0, self.rare.is_some());
+        debug_assert_eq!(self.flags & ENDING != 0, self.phase != Phase::Open);
+        self.flags == 0
     }
 
     /// Whether the conversation is over.
@@ -285,7 +298,7 @@ impl<P: Protocol> Session<P> {
         if self.phase != Phase::Open {
             return;
         }
-        self.phase = Phase::Flushing;
+        self.enter(Phase::Flushing);
         if let Some(rare) = &mut self.rare {
             rare.inbox = Buffer::default();
             rare.wake = None;
@@ -300,7 +313,7 @@ impl<P: Protocol> Session<P> {
             return;
         }
         let was_open = self.phase == Phase::Open;
-        self.phase = Phase::Closed;
+        self.enter(Phase::Closed);
         let rare = self.rare_mut();
         // Once the conversation has an end, how the close itself went does not change its reason.
         if was_open || rare.reason.is_none() {
@@ -308,11 +321,18 @@ impl<P: Protocol> Session<P> {
         }
     }
 
+    fn enter(&mut self, phase: Phase) {
+        debug_assert_ne!(phase, Phase::Open, "no way back");
+        self.phase = phase;
+        self.flags |= ENDING;
+    }
+
     fn has_unsent(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| !rare.outbox.is_empty())
     }
 
     fn rare_mut(&mut self) -> &mut Rare {
+        self.flags |= RARE;
         self.rare.get_or_insert_default()
     }
 }

@@ -43,23 +43,11 @@ impl Requests {
     pub(crate) const ERROR: u8 = 16;
 }
 
-/// What is left of a connection's share of one turn.
+/// What is left of a connection's share of one turn. A pass that comes to rest at once is not charged.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Budget {
-    pub(crate) bytes: usize,
-    pub(crate) frames: u32,
-}
-
-impl Budget {
-    #[inline]
-    pub(crate) fn is_spent(self) -> bool {
-        self.bytes == 0 || self.frames == 0
-    }
-
-    #[inline]
-    pub(crate) fn spend(&mut self, bytes: usize) {
-        self.bytes = self.bytes.saturating_sub(bytes);
-    }
+struct Budget {
+    bytes: usize,
+    frames: u32,
 }
 
 /// The part of a driver that its sessions share, one after the other.
@@ -68,7 +56,7 @@ pub struct Pass {
     now: Now,
     limits: Limits,
     pub(crate) spans: Spans,
-    pub(crate) budget: Budget,
+    budget: Budget,
     /// The part of the current input that is to be written as it is, ahead of `replies`.
     pub(crate) direct: Range<usize>,
     pub(crate) replies: Vec<u8>,
@@ -130,16 +118,28 @@ impl Pass {
         &mut self.traffic
     }
 
-    #[inline]
-    pub(crate) fn count_frame(&mut self) {
-        self.traffic.frames += 1;
-        self.budget.frames = self.budget.frames.saturating_sub(1);
-    }
-
     /// Gives the next connection its full share.
     #[inline]
-    pub fn refill(&mut self) {
+    pub(crate) fn refill(&mut self) {
         self.budget = Budget { bytes: self.limits.read_budget, frames: self.limits.frame_budget };
+    }
+
+    /// Charges bytes, in either direction, and messages to the connection's share.
+    pub(crate) fn spend(&mut self, bytes: usize, frames: u32) {
+        self.budget.bytes = self.budget.bytes.saturating_sub(bytes);
+        self.budget.frames = self.budget.frames.saturating_sub(frames);
+    }
+
+    /// Charges the bytes that moved since the counters stood at `before`.
+    pub(crate) fn spend_since(&mut self, before: u64) {
+        let moved = self.traffic.bytes_in + self.traffic.bytes_out - before;
+        self.spend(usize::try_from(moved).unwrap_or(usize::MAX), 0);
+    }
+
+    /// Whether the share of bytes or of messages is used up.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.budget.bytes == 0 || self.budget.frames == 0
     }
 
     /// Bytes waiting to be written in this pass.
