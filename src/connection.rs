@@ -56,11 +56,10 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         self.rest()
     }
 
-    /// Adds what an event said. Returns whether there is something to do now.
+    /// Adds what an event said.
     #[inline]
-    pub fn note(&mut self, ready: Readiness) -> bool {
+    pub fn note(&mut self, ready: Readiness) {
         self.ready = self.ready.and(ready);
-        ready.has(Readiness::READABLE) || !self.session.is_plain()
     }
 
     /// Does what can be done within one turn's budget: reads, lets the protocol answer, writes.
@@ -72,12 +71,10 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
             if !self.ready.has(Readiness::READABLE) {
                 return Progress::Idle;
             }
-            let before = pass.traffic().bytes_in + pass.traffic().bytes_out;
             self.fill(scratch, pass);
             if self.session.is_plain() && !self.ready.has(Readiness::READABLE) {
                 return Progress::Idle;
             }
-            pass.spend_since(before);
         }
         self.drive_on(scratch, pass)
     }
@@ -86,12 +83,10 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
     #[inline(never)]
     fn drive_on(&mut self, scratch: &mut [u8], pass: &mut Pass) -> Progress {
         while !pass.is_spent() {
-            let before = pass.traffic().bytes_in + pass.traffic().bytes_out;
             match self.next_action() {
                 Action::Wait => break,
                 action => self.act(action, scratch, pass),
             }
-            pass.spend_since(before);
         }
         self.rest()
     }
@@ -195,9 +190,7 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         self.note_read(count, scratch.len(), pass);
         let input = &scratch[..count];
         self.session.handle_bytes(input, &self.stream, pass);
-        if pass.queued() > 0 {
-            self.flush_input(input, pass);
-        }
+        self.flush_input(input, pass);
     }
 
     /// A read that gave no bytes: the end of the stream, nothing there, or a failure. A signal may have
@@ -226,6 +219,8 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
             && (T::PLANTED == Planted::ReadClosedIgnored || !self.ready.has(Readiness::READ_CLOSED));
         if drained || T::PLANTED == Planted::AnyReadDrains {
             self.ready = self.ready.without(Readiness::READABLE);
+        } else {
+            pass.spend(count, 0);
         }
         pass.traffic_mut().bytes_in += count as u64;
     }
@@ -241,8 +236,9 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
     /// all, and the kernel takes it.
     #[inline(always)]
     fn flush_input(&mut self, input: &[u8], pass: &mut Pass) {
-        if self.session.is_plain() && pass.replies.is_empty() && self.ready.has(Readiness::WRITABLE) {
-            let direct = &input[pass.direct.clone()];
+        let direct = &input[pass.direct.clone()];
+        let simple = self.session.is_plain() && pass.replies.is_empty() && !direct.is_empty();
+        if simple && self.ready.has(Readiness::WRITABLE) {
             let written = self.stream.write(direct);
             if matches!(written, Ok(count) if count == direct.len()) {
                 pass.traffic_mut().bytes_out += direct.len() as u64;
@@ -252,7 +248,9 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
             let written = attempt_again(written, || self.stream.write(direct));
             self.after_write(written, pass);
         }
-        self.write_pass(input, pass);
+        if pass.queued() > 0 {
+            self.write_pass(input, pass);
+        }
     }
 
     #[cold]
@@ -317,6 +315,7 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
                 None
             }
             Attempt::Done(count) => {
+                pass.spend(count, 0);
                 pass.traffic_mut().bytes_out += count as u64;
                 Some(count)
             }

@@ -5,49 +5,97 @@ use log::{Level, debug, log_enabled, trace, warn};
 use super::slots::key_of;
 use super::{Conn, Entry, Reactor, Slot, planted};
 use crate::connection::Progress;
-use crate::kernel::{Kernel, Planted, Token};
+use crate::kernel::{Event, Kernel, Planted, Readiness, Token};
 use crate::session::{CloseReason, Remote};
 
 impl<K: Kernel> Reactor<K> {
     /// Serves a snapshot of the queue: what is queued meanwhile waits for the next turn.
     pub(super) fn serve_ready(&mut self) {
+        self.turn = self.turn.wrapping_add(1);
         let mut serving = std::mem::take(&mut self.serving);
         std::mem::swap(&mut serving, &mut self.ready);
-        for token in serving.drain(..) {
-            self.serve(token);
+        for event in serving.drain(..) {
+            self.serve(event);
         }
         self.serving = serving;
         self.resume_paused();
     }
 
-    #[inline]
-    fn serve(&mut self, token: Token) {
-        let Some(entry) = self.slots.get_mut(token) else { return };
-        entry.queued = false;
+    #[inline(always)]
+    fn serve(&mut self, event: Event) {
+        let Some(entry) = self.slots.get_mut(event.token) else { return self.serve_outside(event) };
         if let Slot::Peer(connection) = &mut entry.slot
+            && entry.served != self.turn
             && !entry.due
         {
+            entry.served = self.turn;
+            entry.queued = false;
+            connection.note(event.ready);
             match connection.drive(&mut self.scratch, &mut self.pass) {
                 Progress::Idle => {}
-                progress => self.after_drive(token, progress, false),
+                progress => self.after_drive(event.token, progress, false),
             }
         } else {
-            self.serve_rarely(token);
+            self.serve_rarely(event);
         }
     }
 
+    /// Something that was served in this turn already, whose deadline has fired, or that is no connection.
     #[cold]
-    fn serve_rarely(&mut self, token: Token) {
+    #[inline(never)]
+    fn serve_rarely(&mut self, Event { token, ready }: Event) {
         let Some(entry) = self.slots.get_mut(token) else { return };
+        if entry.served == self.turn {
+            return self.note_again(token, ready);
+        }
+        entry.served = self.turn;
+        entry.queued = false;
         let due = std::mem::take(&mut entry.due);
         match &mut entry.slot {
             Slot::Peer(connection) => {
+                connection.note(ready);
                 let progress = connection.handle_timeout(&mut self.scratch, &mut self.pass);
                 self.after_drive(token, progress, true);
             }
             Slot::Listener(_) => self.serve_listener(token),
-            Slot::Connecting(_) => self.serve_connecting(token, due),
+            Slot::Connecting(connecting) => {
+                connecting.note(ready);
+                self.serve_connecting(token, due);
+            }
         }
+    }
+
+    /// Served already: what the event says counts for the next turn.
+    fn note_again(&mut self, token: Token, ready: Readiness) {
+        let Some(entry) = self.slots.get_mut(token) else { return };
+        let wanted = match &mut entry.slot {
+            Slot::Peer(connection) => {
+                connection.note(ready);
+                connection.can_go_on()
+            }
+            Slot::Connecting(connecting) => {
+                connecting.note(ready);
+                true
+            }
+            Slot::Listener(_) => true,
+        };
+        if wanted {
+            super::enqueue(entry, token, &mut self.ready);
+        }
+    }
+
+    /// An event for nobody here: a signal, the waker, or something that is gone already.
+    #[cold]
+    #[inline(never)]
+    fn serve_outside(&mut self, event: Event) {
+        if event.token == Token::WAKER || event.token == Token::SIGNALS {
+            return self.take_orders();
+        }
+        let current = self.slots.current(event.token);
+        if planted::<K>(Planted::GenerationIgnored) && current != event.token {
+            self.serve_rarely(Event { token: current, ..event });
+        }
+        self.stats.stale_events += 1;
     }
 
     /// Queues, arms or closes a connection after it was driven (invariant I4). `unarmed` when it has no

@@ -55,40 +55,64 @@ impl<P: Protocol> Session<P> {
     #[inline(always)]
     fn feed(&mut self, input: &[u8], direct: bool, remote: &dyn Remote, pass: &mut Pass) -> usize {
         let backlog = if self.flags & RARE == 0 { 0 } else { self.poll_output().len() };
-        let mut used = 0;
-        loop {
-            let mut cx = Context::with_input(pass, remote, backlog, input, used, direct);
-            let step = self.protocol.on_bytes(&input[used..], &mut cx);
-            match step {
-                Ok(Step::Consumed(count)) => used += count.get().min(input.len() - used),
-                other => {
-                    self.stop_feeding(other, pass);
-                    return used;
-                }
-            }
-            pass.traffic_mut().frames += 1;
-            // Not ready means that a wake-up is pending (I2): without one, old or new, there is no need to ask.
-            if pass.requests.bits != 0 || self.flags & RARE != 0 {
-                self.grant(pass);
-            }
-            debug_assert!(
-                self.rare.is_some() || self.protocol.ready(),
-                "not ready, and no wake-up is pending"
-            );
-            if used == input.len() || !self.may_feed_on(backlog, pass) {
-                return used;
-            }
+        let first = self.feed_one(input, 0, (direct, backlog), remote, pass);
+        if first >= input.len() {
+            return input.len();
         }
+        self.feed_rest(input, first, (direct, backlog), remote, pass)
+    }
+
+    /// All messages but the first of one input.
+    #[inline(never)]
+    fn feed_rest(
+        &mut self,
+        input: &[u8],
+        first: usize,
+        output: (bool, usize),
+        remote: &dyn Remote,
+        pass: &mut Pass,
+    ) -> usize {
+        let (mut used, mut taken) = (first, first);
+        while taken > 0 && used < input.len() && self.may_feed_on(output.1, pass) {
+            taken = self.feed_one(input, used, output, remote, pass);
+            used += taken;
+        }
+        used.min(input.len())
+    }
+
+    /// Shows the protocol `input[at..]`; returns how many bytes it took, 0 when it needs more.
+    #[inline(always)]
+    fn feed_one(
+        &mut self,
+        input: &[u8],
+        at: usize,
+        (direct, backlog): (bool, usize),
+        remote: &dyn Remote,
+        pass: &mut Pass,
+    ) -> usize {
+        let mut cx = Context::with_input(pass, remote, backlog, input, at, direct);
+        let step = match self.protocol.on_bytes(&input[at..], &mut cx) {
+            Ok(Step::Consumed(count)) => count.get(),
+            other => return self.stop_feeding(other, pass),
+        };
+        pass.traffic_mut().frames += 1;
+        // Not ready means that a wake-up is pending (I2): without one, old or new, there is no need to ask.
+        if pass.requests.bits != 0 || self.flags & RARE != 0 {
+            self.grant(pass);
+        }
+        debug_assert!(self.rare.is_some() || self.protocol.ready(), "not ready, and no wake-up is pending");
+        step
     }
 
     /// The bytes at hand are not a whole message, or no message at all.
     #[inline(never)]
-    fn stop_feeding(&mut self, step: Result<Step, super::ProtocolError>, pass: &mut Pass) {
+    fn stop_feeding(&mut self, step: Result<Step, super::ProtocolError>, pass: &mut Pass) -> usize {
         if let Err(error) = step {
             pass.requests.bits |= Requests::ERROR;
             pass.requests.error.get_or_insert(error);
         }
         self.grant(pass);
+        0
     }
 
     /// Whether the next message may be taken at once; if only our limits are against it, notes that there may be one.

@@ -130,12 +130,6 @@ impl Pass {
         self.budget.frames = self.budget.frames.saturating_sub(frames);
     }
 
-    /// Charges the bytes that moved since the counters stood at `before`.
-    pub(crate) fn spend_since(&mut self, before: u64) {
-        let moved = self.traffic.bytes_in + self.traffic.bytes_out - before;
-        self.spend(usize::try_from(moved).unwrap_or(usize::MAX), 0);
-    }
-
     /// Whether the share of bytes or of messages is used up.
     #[must_use]
     pub fn is_spent(&self) -> bool {
