@@ -346,7 +346,7 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         }
     }
 
-    fn shut_down(&mut self, pass: &Pass) {
+    fn shut_down(&mut self, pass: &mut Pass) {
         if self.session.handle_flushed(pass)
             && let Attempt::Failed(failure) = attempt(|| self.stream.shutdown_write())
         {

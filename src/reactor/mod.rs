@@ -283,10 +283,10 @@ impl<K: Kernel> Reactor<K> {
         &mut self.kernel
     }
 
-    /// Slots in use and deadlines armed: both zero when nothing is open.
+    /// Slots in use: connections, those in the making, and listeners.
     #[must_use]
-    pub fn in_use(&self) -> (usize, usize) {
-        (self.slots.len(), self.deadlines.len())
+    pub fn slots_in_use(&self) -> usize {
+        self.slots.len()
     }
 
     fn poll_timeout(&self, max_wait: Option<Duration>) -> Option<Duration> {
@@ -348,8 +348,8 @@ impl<K: Kernel> Reactor<K> {
         }
     }
 
+    /// Its deadline entry stays: it fires for nobody, or too early for whoever has the key then.
     fn remove(&mut self, token: Token) -> Option<Entry<K>> {
-        self.deadlines.disarm(key_of(token));
         self.slots.remove(token)
     }
 }

@@ -128,9 +128,9 @@ impl<K: Kernel> Reactor<K> {
     /// Ends a connection: for `aborted`, or for the reason its session has.
     pub(super) fn close(&mut self, token: Token, aborted: Option<CloseReason>) {
         let Some(Entry { slot: Slot::Peer(mut connection), .. }) = self.remove(token) else { return };
-        let own = connection.session().close_reason();
+        let own = connection.session().close_reason(&self.pass);
         let reason = &own.or(aborted).unwrap_or(CloseReason::Closed);
-        connection.session_mut().handle_closed(reason, self.pass.now());
+        connection.session_mut().handle_closed(reason, &mut self.pass);
         self.count_close(reason);
         if log_enabled!(Level::Debug) {
             log_close::<K>(&connection, token, reason);

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::clock::{Clock, Now};
-use super::close_reason::ProtocolError;
+use super::close_reason::{CloseReason, ProtocolError};
 use super::limits::{Limits, Spans};
 
 /// A reply buffer larger than this gives its memory back after the pass.
@@ -69,6 +69,8 @@ pub struct Pass {
     pub(crate) direct: Range<usize>,
     pub(crate) replies: Vec<u8>,
     pub(crate) requests: Requests,
+    /// Why the session being driven ended in this pass.
+    pub(crate) ended: Option<CloseReason>,
     traffic: Traffic,
 }
 
@@ -87,6 +89,7 @@ impl Pass {
             direct: 0..0,
             replies: Vec::new(),
             requests: Requests::default(),
+            ended: None,
             traffic: Traffic::default(),
         }
     }
