@@ -125,10 +125,11 @@ fn after_error<T>(
     classify: fn(&io::Error) -> Failure,
 ) -> Attempt<T> {
     for _ in 0..MAX_INTERRUPTS {
-        match error.kind() {
-            io::ErrorKind::WouldBlock => return Attempt::WouldBlock,
-            io::ErrorKind::Interrupted => {}
-            _ => return Attempt::Failed(classify(&error)),
+        if is(&error, Errno::AGAIN, io::ErrorKind::WouldBlock) {
+            return Attempt::WouldBlock;
+        }
+        if !is(&error, Errno::INTR, io::ErrorKind::Interrupted) {
+            return Attempt::Failed(classify(&error));
         }
         match op() {
             Ok(value) => return Attempt::Done(value),
@@ -136,6 +137,14 @@ fn after_error<T>(
         }
     }
     Attempt::Failed(Failure { class: FailureClass::Exhausted, errno: Errno::INTR.raw_os_error() })
+}
+
+/// Whether the error is this errno; an error that no system call made has only its kind.
+fn is(error: &io::Error, errno: Errno, kind: io::ErrorKind) -> bool {
+    match error.raw_os_error() {
+        Some(raw) => raw == errno.raw_os_error(),
+        None => error.kind() == kind,
+    }
 }
 
 #[cfg(test)]
