@@ -171,17 +171,21 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
     }
 
     /// The end of a pass whose share is spent: there may be more to do.
+    #[inline]
     fn rest(&mut self) -> Progress {
         let more = self.can_go_on();
         self.rest_at(if more { Progress::Yielded } else { Progress::Blocked })
     }
 
     /// The end of a pass: memory is given back.
+    #[inline]
     fn rest_at(&mut self, progress: Progress) -> Progress {
         if self.session.is_closed() {
             return Progress::Closed;
         }
-        self.session.release();
+        if !self.session.is_plain() {
+            self.session.release();
+        }
         progress
     }
 

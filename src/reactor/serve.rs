@@ -129,22 +129,21 @@ impl<K: Kernel> Reactor<K> {
 
     /// Ends a connection: for `aborted`, or for the reason its session has.
     pub(super) fn close(&mut self, token: Token, aborted: Option<CloseReason>) {
-        let Some(Entry { slot: Slot::Peer(mut connection), .. }) = self.remove(token) else { return };
+        let Some(Entry { slot: Slot::Peer(connection), .. }) = self.slots.get_mut(token) else { return };
         let own = connection.session().close_reason(&self.pass);
         let reason = &own.or(aborted).unwrap_or(CloseReason::Closed);
         connection.session_mut().handle_closed(reason, &mut self.pass);
-        self.count_close(reason);
         if log_enabled!(Level::Debug) {
-            log_close::<K>(&connection, token, reason);
+            log_close::<K>(connection, token, reason);
         }
         if let CloseReason::Protocol(error) = reason
             && let Some(suppressed) = self.warnings.protocol.permit(self.pass.now().tick)
         {
-            warn!(
-                "protocol error=\"{error}\" peer={} suppressed={suppressed}",
-                connection.stream().address()
-            );
+            let peer = connection.stream().address();
+            warn!("protocol error=\"{error}\" peer={peer} suppressed={suppressed}");
         }
+        self.slots.remove(token);
+        self.count_close(reason);
     }
 
     pub(super) fn count_close(&mut self, reason: &CloseReason) {
