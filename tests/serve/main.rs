@@ -1,0 +1,13 @@
+//! `oneloop serve` from outside: the real program, real sockets, real signals.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod drain;
+mod flood;
+mod frames;
+mod listening;
+mod logging;
+mod options;
+mod peers;
+mod timeouts;
