@@ -52,7 +52,9 @@ impl Failure {
         let class = match Errno::from_raw_os_error(errno) {
             Errno::INTR => FailureClass::Retry,
             Errno::NOBUFS | Errno::NOMEM | Errno::MFILE | Errno::NFILE => FailureClass::Exhausted,
-            Errno::BADF | Errno::NOTSOCK | Errno::FAULT | Errno::INVAL | Errno::OPNOTSUPP => FailureClass::Fatal,
+            Errno::BADF | Errno::NOTSOCK | Errno::FAULT | Errno::INVAL | Errno::OPNOTSUPP => {
+                FailureClass::Fatal
+            }
             _ => FailureClass::PeerGone,
         };
         Self { class, errno }
@@ -74,7 +76,11 @@ impl Failure {
     /// The system's text for the errno.
     #[must_use]
     pub fn describe(&self) -> String {
-        if self.errno == 0 { "no system error".to_owned() } else { io::Error::from_raw_os_error(self.errno).to_string() }
+        if self.errno == 0 {
+            "no system error".to_owned()
+        } else {
+            io::Error::from_raw_os_error(self.errno).to_string()
+        }
     }
 }
 
@@ -94,6 +100,14 @@ pub fn attempt<T>(op: impl FnMut() -> io::Result<T>) -> Attempt<T> {
 #[inline]
 pub fn attempt_accept<T>(op: impl FnMut() -> io::Result<T>) -> Attempt<T> {
     attempt_as(op, Failure::of_accept)
+}
+
+/// [`attempt`], when the first call was made already.
+pub fn attempt_again<T>(first: io::Result<T>, op: impl FnMut() -> io::Result<T>) -> Attempt<T> {
+    match first {
+        Ok(value) => Attempt::Done(value),
+        Err(error) => after_error(op, error, Failure::of_stream),
+    }
 }
 
 #[inline]

@@ -42,7 +42,11 @@ impl fmt::Display for Error {
             }
             Self::Poll(source) => write!(f, "the poll failed: {}", plain(source)),
             Self::Listener { address, errno } => {
-                write!(f, "the listener on {address} is unusable: {}", plain(&io::Error::from_raw_os_error(*errno)))
+                write!(
+                    f,
+                    "the listener on {address} is unusable: {}",
+                    plain(&io::Error::from_raw_os_error(*errno))
+                )
             }
             Self::Signals(source) => write!(f, "cannot watch signals: {}", plain(source)),
             Self::Config(text) => f.write_str(text),
@@ -73,10 +77,12 @@ fn remedy(error: &io::Error) -> Option<&'static str> {
         io::ErrorKind::AddrInUse => Some(
             "another program listens there: `ss -ltnp` shows which; stop it, or choose another port with --listen, 0 for any free one",
         ),
-        io::ErrorKind::AddrNotAvailable => {
-            Some("this machine has no such address: `ip address` lists those it has; 0.0.0.0 or [::] means all")
+        io::ErrorKind::AddrNotAvailable => Some(
+            "this machine has no such address: `ip address` lists those it has; 0.0.0.0 or [::] means all",
+        ),
+        io::ErrorKind::PermissionDenied => {
+            Some("ports below 1024 need root or CAP_NET_BIND_SERVICE; choose a higher port")
         }
-        io::ErrorKind::PermissionDenied => Some("ports below 1024 need root or CAP_NET_BIND_SERVICE; choose a higher port"),
         _ => None,
     }
 }

@@ -5,11 +5,89 @@
 //! generic over it and monomorphised, so that production pays nothing for being testable.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read, Write};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::address::Address;
-use crate::connection::{Readiness, Stream};
+use crate::session::Remote;
+
+/// What a connection needs of a socket. Reads and writes may be short; `WouldBlock` means "an event will tell".
+pub trait Stream: Read + Write + Remote {
+    /// A bug planted on purpose, to prove that the simulation finds it. Production has none, and the checks
+    /// for it fold away.
+    const PLANTED: Planted = Planted::Nothing;
+
+    /// Ends our sending side (shutdown(2), `SHUT_WR`).
+    ///
+    /// # Errors
+    /// Whatever the system says; `NotConnected` after a reset is of no consequence.
+    fn shutdown_write(&self) -> io::Result<()>;
+}
+
+/// What is known about a socket: set by events, cleared by `WouldBlock`, or by a short read when no close was
+/// signalled (epoll(7): then the receive queue is empty).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Readiness(u8);
+
+impl Readiness {
+    /// Nothing is known to be possible.
+    pub const NONE: Self = Self(0);
+    /// Reading may give bytes, the end of the stream or an error.
+    pub const READABLE: Self = Self(1);
+    /// Writing may be accepted.
+    pub const WRITABLE: Self = Self(2);
+    /// The peer has ended its side, or the connection is broken: read on until the end, no further event comes.
+    pub const READ_CLOSED: Self = Self(4);
+
+    /// Both sets together.
+    #[inline]
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether any of `other` is in this set.
+    #[inline]
+    #[must_use]
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// This set without the other.
+    #[inline]
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+}
+
+/// Bugs of the kind event loops have. A simulated kernel names one in [`Stream::PLANTED`]; the driver then has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Planted {
+    /// No bug: the driver as it is.
+    Nothing,
+    /// A connection whose budget is spent is not queued again.
+    RequeueLost,
+    /// A short read counts as drained although a close was signalled: the end of the stream is never seen.
+    ReadClosedIgnored,
+    /// Every read counts as drained, a full one too.
+    AnyReadDrains,
+    /// A short write counts as "would block", without a refusal that would bring an event.
+    ShortWriteBlocks,
+    /// What the kernel refuses of a reply is dropped.
+    UnsentForgotten,
+    /// A listener that ran out of descriptors arms no retry.
+    AcceptRetryForgotten,
+    /// A listener whose batch is done is not queued again.
+    AcceptBatchForgotten,
+    /// An event is given to whatever lives under the key now.
+    GenerationIgnored,
+    /// A deadline that fired too early is not armed again.
+    DeadlineForgotten,
+    /// Freed descriptors do not wake listeners that wait at the connection limit.
+    PausedForgotten,
+}
 
 /// What an event refers to. Packs the slot's key and a sequence number, so that a key used again never
 /// receives the old socket's event (invariant I6).

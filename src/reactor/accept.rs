@@ -3,12 +3,12 @@
 use log::{Level, log_enabled, trace, warn};
 use std::time::Duration;
 
-use super::{Entry, OverLimit, Reactor, Slot};
+use super::{Entry, OverLimit, Reactor, Slot, planted};
 use crate::address::Address;
 use crate::attempt::{Attempt, Failure, FailureClass, attempt_accept};
 use crate::connection::Connection;
 use crate::error::Error;
-use crate::kernel::{Kernel, Token};
+use crate::kernel::{Kernel, Planted, Token};
 use crate::session::{CloseReason, Factory, Peer};
 
 /// How long accepting rests when no descriptor, buffer or memory is left. No event announces the end of it.
@@ -47,14 +47,19 @@ impl<K: Kernel> Reactor<K> {
     ///
     /// # Errors
     /// [`Error::Bind`] when it cannot be registered with the poll.
-    pub fn add_listener(&mut self, listener: K::Listener, address: Address, make: Factory) -> Result<(), Error> {
+    pub fn add_listener(
+        &mut self,
+        listener: K::Listener,
+        address: Address,
+        make: Factory,
+    ) -> Result<(), Error> {
         let mut listener = listener;
         let token = self.slots.next_token();
         self.kernel
             .register_listener(&mut listener, token)
             .map_err(|source| Error::Bind { address: address.to_string(), source })?;
         let slot = Slot::Listener(Box::new(Listening { listener, address, make }));
-        self.slots.insert(Entry { queued: false, due: false, slot });
+        self.slots.insert(Entry::new(slot));
         Ok(())
     }
 
@@ -68,12 +73,17 @@ impl<K: Kernel> Reactor<K> {
                 self.remove(token);
             }
             Stopped::Drained => {}
+            Stopped::Batch if planted::<K>(Planted::AcceptBatchForgotten) => {}
             Stopped::Batch => self.requeue(token),
             Stopped::Full => {
-                self.paused.push(token);
+                if !self.paused.contains(&token) {
+                    self.paused.push(token);
+                }
                 self.warn_full();
             }
-            Stopped::Failed(failure) if failure.class == FailureClass::Exhausted => self.pause(token, failure),
+            Stopped::Failed(failure) if failure.class == FailureClass::Exhausted => {
+                self.pause(token, failure)
+            }
             Stopped::Failed(failure) => self.end_listener(token, failure),
         }
     }
@@ -102,7 +112,9 @@ impl<K: Kernel> Reactor<K> {
                     }
                 }
                 Attempt::WouldBlock => return Stopped::Drained,
-                Attempt::Failed(failure) if failure.class == FailureClass::Retry => self.stats.accept_errors += 1,
+                Attempt::Failed(failure) if failure.class == FailureClass::Retry => {
+                    self.stats.accept_errors += 1
+                }
                 Attempt::Failed(failure) => return Stopped::Failed(failure),
             }
         }
@@ -120,8 +132,7 @@ impl<K: Kernel> Reactor<K> {
             return self.not_registered(connection, &source);
         }
         let progress = connection.open(&mut self.pass);
-        let entry = Entry { queued: false, due: false, slot: Slot::Peer(connection) };
-        self.slots.insert(entry);
+        self.slots.insert(Entry::new(Slot::Peer(connection)));
         self.after_drive(token, progress, true);
         if self.state.is_draining() {
             self.stop_peer(token);
@@ -154,7 +165,9 @@ impl<K: Kernel> Reactor<K> {
                 OverLimit::Wait => "newcomers wait",
                 OverLimit::Refuse => "newcomers are closed",
             };
-            warn!("connection limit reached open={open} max={max} effect=\"{effect}\" suppressed={suppressed}");
+            warn!(
+                "connection limit reached open={open} max={max} effect=\"{effect}\" suppressed={suppressed}"
+            );
         }
     }
 
@@ -168,13 +181,18 @@ impl<K: Kernel> Reactor<K> {
             let open = self.stats.open;
             warn!("accepting paused error=\"{failure}\" open={open} retry_ms=100 suppressed={suppressed}");
         }
+        if planted::<K>(Planted::AcceptRetryForgotten) {
+            return;
+        }
         let retry = self.pass.now().tick.after(PAUSE.into());
         self.arm(token, Some(retry));
     }
 
     fn shed(&mut self, token: Token) {
         for _ in 0..SHED_BATCH {
-            let Some(Entry { slot: Slot::Listener(listening), .. }) = self.slots.get_mut(token) else { return };
+            let Some(Entry { slot: Slot::Listener(listening), .. }) = self.slots.get_mut(token) else {
+                return;
+            };
             match self.kernel.shed(&listening.listener) {
                 Ok(true) => self.stats.shed += 1,
                 Ok(false) | Err(_) => return,

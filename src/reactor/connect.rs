@@ -5,8 +5,8 @@ use std::fmt;
 use super::slots::key_of;
 use super::{Entry, Reactor, Slot};
 use crate::address::Address;
-use crate::connection::{Connection, Readiness};
-use crate::kernel::{Kernel, Token};
+use crate::connection::Connection;
+use crate::kernel::{Kernel, Readiness, Token};
 use crate::session::{CloseReason, ConnectError, Protocol, Tick};
 
 /// A connection in the making.
@@ -19,9 +19,8 @@ pub(super) struct Connecting<K: Kernel> {
 }
 
 impl<K: Kernel> Connecting<K> {
-    pub(super) fn note(&mut self, ready: Readiness) -> bool {
+    pub(super) fn note(&mut self, ready: Readiness) {
         self.ready = self.ready.and(ready);
-        true
     }
 }
 
@@ -45,14 +44,16 @@ impl<K: Kernel> Reactor<K> {
         let until = self.pass.now().tick.after(self.config.connect_timeout.into());
         let connecting = Connecting { parts: Some((stream, protocol)), until, ready: Readiness::NONE };
         let slot = Slot::Connecting(Box::new(connecting));
-        self.slots.insert(Entry { queued: false, due: false, slot });
+        self.slots.insert(Entry::new(slot));
         self.count_open();
         self.arm(token, Some(until));
         Ok(token)
     }
 
     pub(super) fn serve_connecting(&mut self, token: Token, due: bool) {
-        let Some(Entry { slot: Slot::Connecting(connecting), .. }) = self.slots.get_mut(token) else { return };
+        let Some(Entry { slot: Slot::Connecting(connecting), .. }) = self.slots.get_mut(token) else {
+            return;
+        };
         let Some((stream, _)) = &connecting.parts else { return };
         match self.kernel.connect_result(stream) {
             Ok(true) => self.connected(token),

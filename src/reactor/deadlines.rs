@@ -99,8 +99,11 @@ impl Deadlines {
                 break;
             }
             let right = left + 1;
-            let child =
-                if right < self.heap.len() && self.heap[right].at.is_before(self.heap[left].at) { right } else { left };
+            let child = if right < self.heap.len() && self.heap[right].at.is_before(self.heap[left].at) {
+                right
+            } else {
+                left
+            };
             if !self.heap[child].at.is_before(entry.at) {
                 break;
             }

@@ -11,9 +11,14 @@ use crate::session::{CloseReason, Tick};
 pub(super) enum State {
     Running,
     /// No new conversations; those that are open end when they are quiet, at the latest at `until`.
-    Draining { until: Tick },
+    Draining {
+        until: Tick,
+    },
     /// Nothing goes on.
-    Stopped { cut_off: usize, signal: Option<i32> },
+    Stopped {
+        cut_off: usize,
+        signal: Option<i32>,
+    },
 }
 
 impl State {
@@ -113,7 +118,7 @@ impl<K: Kernel> Reactor<K> {
         for token in self.slots.tokens() {
             match self.slots.get_mut(token).map(|entry| &entry.slot) {
                 Some(Slot::Peer(_)) => {
-                    self.close(token, &CloseReason::Stopped);
+                    self.close(token, Some(CloseReason::Stopped));
                     cut_off += 1;
                 }
                 Some(Slot::Connecting(_)) => {

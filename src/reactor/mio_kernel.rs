@@ -11,8 +11,7 @@ use mio::{Events, Interest, Poll};
 
 use super::handle::Orders;
 use crate::address::Address;
-use crate::connection::{Readiness, Stream};
-use crate::kernel::{Event, Kernel, Signals, Token};
+use crate::kernel::{Event, Kernel, Readiness, Signals, Stream, Token};
 use crate::session::Remote;
 
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
@@ -53,7 +52,8 @@ impl MioKernel {
     /// Watches SIGINT, SIGTERM and SIGUSR1 on this poll.
     #[cfg(feature = "signals")]
     pub(super) fn watch_signals(&mut self) -> io::Result<()> {
-        let source = super::signals::SignalSource::register(self.poll.registry(), mio::Token(Token::SIGNALS.0))?;
+        let source =
+            super::signals::SignalSource::register(self.poll.registry(), mio::Token(Token::SIGNALS.0))?;
         self.signals = Some(source);
         Ok(())
     }

@@ -53,6 +53,12 @@ impl<T> Slots<T> {
         if Self::seq_bits(entry.seq) == token.0 >> HALF { Some(&mut entry.value) } else { None }
     }
 
+    /// The token of whatever has this token's key now: the planted bug that generations prevent.
+    pub(crate) fn current(&self, token: Token) -> Token {
+        let key = token.0 & KEY_MASK;
+        self.slab.get(key).map_or(token, |entry| self.token(key, entry.seq))
+    }
+
     pub(crate) fn remove(&mut self, token: Token) -> Option<T> {
         self.get_mut(token)?;
         Some(self.slab.remove(token.0 & KEY_MASK).value)

@@ -139,7 +139,9 @@ mod tests {
 
     #[test]
     fn a_deadline_is_never_early() {
-        for (now_ns, wait_ns) in [(0, 1), (999_999, 1), (999_999, 2), (1_500_000, 500_000), (1_500_000, 1_000_000)] {
+        for (now_ns, wait_ns) in
+            [(0, 1), (999_999, 1), (999_999, 2), (1_500_000, 500_000), (1_500_000, 1_000_000)]
+        {
             let (clock, now) = now_after(now_ns);
             let wanted = now.instant + Duration::from_nanos(wait_ns);
             let tick = now.tick_at(wanted);

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::address::Address;
 use crate::attempt::Failure;
-use crate::connection::{Connection, Progress, Readiness};
+use crate::connection::{Connection, Progress};
+use crate::kernel::Readiness;
 use crate::session::{Clock, CloseReason, Limits, Pass, Protocol};
 
 use super::ScriptedStream;
@@ -130,7 +131,7 @@ impl<P: Protocol> SessionPair<P> {
         while progress == Progress::Yielded {
             progress = self.connection.drive(&mut self.scratch, &mut self.pass);
         }
-        if let Progress::Closed(reason) = progress {
+        if let Some(reason) = self.connection.session().close_reason() {
             let now = *self.pass.now();
             self.connection.session_mut().handle_closed(&reason, &now);
             self.closed = Some(reason);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 
 use crate::address::Address;
-use crate::connection::Stream;
+use crate::kernel::Stream;
 use crate::session::Remote;
 
 const ECONNRESET: i32 = 104;
