@@ -1,4 +1,6 @@
-//! A server in twenty lines: every line comes back in capitals.
+//! A server in twenty lines: every line comes back in capitals. The README shows it from `use` on.
+
+#![allow(clippy::print_stdout, reason = "a program of its own may print")]
 
 use oneloop::codec::Lines;
 use oneloop::session::{Context, Framed, Service, factory};

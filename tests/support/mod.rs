@@ -3,6 +3,7 @@
 //! Nothing here sleeps to synchronise. What a test waits for is a line, a byte or an end, each with a deadline.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
