@@ -108,12 +108,12 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "FRAMING", default_value_t = Framing::Raw)]
     pub(super) framing: Framing,
 
-    /// Greet: what is sent when a connection begins [default: nothing]
-    #[arg(long, value_name = "TEXT", help_heading = "Greet")]
+    /// What is sent when a connection begins [default: nothing]
+    #[arg(long, value_name = "TEXT", help_heading = "Greet only")]
     pub(super) banner: Option<String>,
 
-    /// Greet: how long an answer is held back; everybody waits at the same time [default: 0]
-    #[arg(long, value_name = "TIME", value_parser = units::time, help_heading = "Greet")]
+    /// How long an answer is held back; everybody waits at the same time [default: 0]
+    #[arg(long, value_name = "TIME", value_parser = units::time, help_heading = "Greet only")]
     pub(super) delay: Option<Duration>,
 
     /// The most connections at once; more are accepted and closed [default: wait]

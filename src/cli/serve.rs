@@ -81,7 +81,9 @@ impl Options {
 pub(super) fn run(options: Options) -> Result<Exit, Failure> {
     log_open_files(raise_open_files());
     warn_of_system_limits(&options);
-    let mut reactor = Reactor::with_config(options.config())?;
+    let config = options.config();
+    info!("at most max_connections={} over_limit={:?}", config.max_connections, config.over_limit);
+    let mut reactor = Reactor::with_config(config)?;
     reactor.watch_signals()?;
     let mut bound = Vec::with_capacity(options.listen.len());
     for &addr in &options.listen {

@@ -123,3 +123,15 @@ fn nobody_reading_standard_output_is_no_reason_not_to_serve() {
     child.wait().unwrap();
     assert_eq!((served, died), (Some(true), None));
 }
+
+#[test]
+fn a_standard_output_that_cannot_be_written_is_an_error() {
+    let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") else {
+        eprintln!("SKIPPED: this system has no /dev/full");
+        return;
+    };
+    let output = oneloop().args(["serve", "--listen", "tcp://127.0.0.1:0"]).stdout(full).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("oneloop: cannot write to standard output"), "{stderr}");
+}

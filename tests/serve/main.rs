@@ -1,6 +1,6 @@
 //! `oneloop serve` from outside: the real program, real sockets, real signals.
 
-#![allow(clippy::unwrap_used, reason = "a test says with a panic what went wrong")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test says with a panic what went wrong")]
 
 #[path = "../support/mod.rs"]
 mod support;
