@@ -1,5 +1,8 @@
 //! What is logged, and when nothing is.
 
+use std::io::Write;
+use std::net::Shutdown;
+
 use rustix::process::Signal;
 
 use crate::support::*;
@@ -15,6 +18,20 @@ fn sigusr1_logs_the_statistics() {
         assert!(line.contains(expected), "{line}");
     }
     exchange(&mut client, b"on", b"on");
+}
+
+#[test]
+fn the_end_of_a_stream_is_no_message() {
+    let server = Server::start(&["--framing=lines"]);
+    for sent in [&b"one\n"[..], b"two"] {
+        let mut client = server.connect();
+        client.write_all(sent).unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        expect(&mut client, &[sent.trim_ascii_end(), b"\n"].concat());
+        expect_end(&mut client);
+    }
+    let line = server.wait_stats(|line| line.contains("open=0"));
+    assert!(line.contains(" frames=2 "), "{line}");
 }
 
 #[test]
