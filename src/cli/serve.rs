@@ -82,7 +82,8 @@ pub(super) fn run(options: Options) -> Result<Exit, Failure> {
     log_open_files(raise_open_files());
     warn_of_system_limits(&options);
     let config = options.config();
-    info!("at most max_connections={} over_limit={:?}", config.max_connections, config.over_limit);
+    let newcomers = if config.over_limit == OverLimit::Refuse { "are closed" } else { "wait" };
+    info!("connection limit max_connections={} newcomers=\"{newcomers}\"", config.max_connections);
     let mut reactor = Reactor::with_config(config)?;
     reactor.watch_signals()?;
     let mut bound = Vec::with_capacity(options.listen.len());
