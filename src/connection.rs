@@ -75,6 +75,9 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
             if answered && !self.ready.has(Readiness::READABLE) {
                 return Progress::Idle;
             }
+            if self.session.is_closed() {
+                return Progress::Closed;
+            }
         }
         self.drive_on(scratch, pass)
     }
@@ -259,6 +262,9 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
             }
             let written = attempt_again(written, || self.stream.write(direct));
             self.after_write(written, pass);
+            if self.session.is_closed() {
+                pass.clear_output();
+            }
         }
         if pass.queued() > 0 {
             self.write_pass(input, pass);

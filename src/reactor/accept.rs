@@ -9,7 +9,7 @@ use crate::attempt::{Attempt, Failure, FailureClass, attempt_accept};
 use crate::connection::{Connection, Progress};
 use crate::error::Error;
 use crate::kernel::{Kernel, Planted, Token};
-use crate::session::{CloseReason, Factory, Peer};
+use crate::session::{CloseReason, Factory, Peer, Remote};
 
 /// How long accepting rests when no descriptor, buffer or memory is left. No event announces the end of it.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -20,13 +20,14 @@ const SHED_BATCH: u32 = 64;
 /// A listener and how its connections begin.
 pub(super) struct Listening<K: Kernel> {
     listener: K::Listener,
-    address: Address,
+    /// Our address, and that of the peer accepted last.
+    peer: Peer,
     make: Factory,
 }
 
 impl<K: Kernel> std::fmt::Debug for Listening<K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Listening").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Listening").field("address", &self.peer.local).finish_non_exhaustive()
     }
 }
 
@@ -58,7 +59,11 @@ impl<K: Kernel> Reactor<K> {
         self.kernel
             .register_listener(&mut listener, token)
             .map_err(|source| Error::Bind { address: address.to_string(), source })?;
-        let slot = Slot::Listener(Box::new(Listening { listener, address, make }));
+        let slot = Slot::Listener(Box::new(Listening {
+            listener,
+            peer: Peer { address: Address::Unknown, local: address },
+            make,
+        }));
         self.slots.insert(Entry::new(slot));
         Ok(())
     }
@@ -90,7 +95,8 @@ impl<K: Kernel> Reactor<K> {
 
     fn accept_batch(&mut self, token: Token) -> Stopped {
         for _ in 0..self.config.accept_batch {
-            if self.is_full() && self.config.over_limit == OverLimit::Wait {
+            let full = self.is_full();
+            if full && self.config.over_limit == OverLimit::Wait {
                 return Stopped::Full;
             }
             let Some(Entry { slot: Slot::Listener(listening), .. }) = self.slots.get_mut(token) else {
@@ -98,17 +104,13 @@ impl<K: Kernel> Reactor<K> {
             };
             match attempt_accept(|| self.kernel.accept(&listening.listener)) {
                 Attempt::Done((stream, address)) => {
-                    let peer = Peer { address, local: listening.address.clone() };
-                    let protocol = if self.stats.open >= self.config.max_connections as u64 {
-                        None
-                    } else {
-                        Some((listening.make)(&peer))
-                    };
+                    listening.peer.address = address;
+                    let protocol = if full { None } else { Some((listening.make)(&listening.peer)) };
                     self.stats.accepted += 1;
                     self.count_open();
                     match protocol {
-                        Some(protocol) => self.begin(stream, protocol, &peer.address),
-                        None => self.refuse(stream, &peer.address),
+                        Some(protocol) => self.begin(stream, protocol),
+                        None => self.refuse(&stream),
                     }
                 }
                 Attempt::WouldBlock => return Stopped::Drained,
@@ -122,9 +124,9 @@ impl<K: Kernel> Reactor<K> {
     }
 
     /// A new connection: registered for its whole life, then opened.
-    fn begin(&mut self, stream: K::Stream, protocol: Box<dyn crate::session::Protocol>, address: &Address) {
+    fn begin(&mut self, stream: K::Stream, protocol: Box<dyn crate::session::Protocol>) {
         if log_enabled!(Level::Trace) {
-            trace!("accepted peer={address}");
+            trace!("accepted peer={}", stream.address());
         }
         let mut connection = Connection::new(stream, protocol, &self.pass);
         let token = self.slots.next_token();
@@ -153,11 +155,11 @@ impl<K: Kernel> Reactor<K> {
         }
     }
 
-    fn refuse(&mut self, stream: K::Stream, address: &Address) {
-        drop(stream);
+    /// Over the limit: counted, and closed when this returns to the caller.
+    fn refuse(&mut self, stream: &K::Stream) {
         self.count_close(&CloseReason::OverLimit);
         if log_enabled!(Level::Debug) {
-            log::debug!("closed peer={address} reason=\"over_limit\"");
+            log::debug!("closed peer={} reason=\"over_limit\"", stream.address());
         }
         self.warn_full();
     }
@@ -207,7 +209,7 @@ impl<K: Kernel> Reactor<K> {
     /// The listener itself is unusable. Spinning on it would be worse than ending.
     fn end_listener(&mut self, token: Token, failure: Failure) {
         if let Some(Entry { slot: Slot::Listener(listening), .. }) = self.remove(token) {
-            let address = listening.address.to_string();
+            let address = listening.peer.local.to_string();
             log::error!("listener unusable address={address} error=\"{failure}\"");
             self.fatal = Some(Error::Listener { address, errno: failure.errno });
         }

@@ -37,17 +37,29 @@ impl Deadlines {
 
     /// Makes `key` fire at `at` at the latest: sets its entry, or moves it forward; never back.
     pub(crate) fn arm(&mut self, key: u32, at: Tick) {
-        let slot = key as usize;
-        while slot >= self.places.len() {
+        match self.places.get(key as usize) {
+            Some(&place) if place != NOWHERE => self.bring_forward(place as usize, at),
+            _ => self.add(key, at),
+        }
+    }
+
+    fn bring_forward(&mut self, place: usize, at: Tick) {
+        if at.is_before(self.heap[place].at) {
+            self.heap[place].at = at;
+            self.sift_up(place);
+        }
+    }
+
+    /// Mostly a new deadline is the latest, and belongs where it is put first.
+    fn add(&mut self, key: u32, at: Tick) {
+        while key as usize >= self.places.len() {
             self.places.push(NOWHERE);
         }
-        let place = self.places[slot];
-        if place == NOWHERE {
-            self.heap.push(Entry { at, key });
-            self.sift_up(self.heap.len() - 1);
-        } else if at.is_before(self.heap[place as usize].at) {
-            self.heap[place as usize].at = at;
-            self.sift_up(place as usize);
+        let place = self.heap.len();
+        self.heap.push(Entry { at, key });
+        self.places[key as usize] = u32::try_from(place).expect("fewer deadlines than slots");
+        if place > 0 && at.is_before(self.heap[(place - 1) / 2].at) {
+            self.sift_up(place);
         }
     }
 

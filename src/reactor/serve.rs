@@ -130,8 +130,10 @@ impl<K: Kernel> Reactor<K> {
     /// Ends a connection: for `aborted`, or for the reason its session has.
     pub(super) fn close(&mut self, token: Token, aborted: Option<CloseReason>) {
         let Some(Entry { slot: Slot::Peer(connection), .. }) = self.slots.get_mut(token) else { return };
-        let own = connection.session().close_reason(&self.pass);
-        let reason = &own.or(aborted).unwrap_or(CloseReason::Closed);
+        let reason = match aborted.or_else(|| connection.session().close_reason(&self.pass)) {
+            Some(reason) => &{ reason },
+            None => return,
+        };
         connection.session_mut().handle_closed(reason, &mut self.pass);
         if log_enabled!(Level::Debug) {
             log_close::<K>(connection, token, reason);

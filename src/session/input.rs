@@ -117,11 +117,7 @@ impl<P: Protocol> Session<P> {
             other => return self.stop_feeding(other, pass),
         };
         pass.traffic_mut().frames += 1;
-        // Not ready means that a wake-up is pending (I2): without one, old or new, there is no need to ask.
-        if pass.requests.bits != 0 || self.flags & RARE != 0 {
-            self.grant(pass);
-        }
-        debug_assert!(self.rare.is_some() || self.protocol.ready(), "not ready, and no wake-up is pending");
+        self.grant_if_any(pass);
         step
     }
 

@@ -249,11 +249,16 @@ impl<P: Protocol> Session<P> {
     fn call(&mut self, remote: &dyn Remote, pass: &mut Pass, hook: fn(&mut P, &mut Context<'_>)) {
         let mut cx = Context::new(pass, remote, self.poll_output().len());
         hook(&mut self.protocol, &mut cx);
-        if pass.requests.bits != 0 {
+        self.grant_if_any(pass);
+    }
+
+    /// Not ready means that a wake-up is pending (I2): without one, old or new, there is no need to ask.
+    #[inline(always)]
+    fn grant_if_any(&mut self, pass: &mut Pass) {
+        if pass.requests.bits != 0 || self.flags & RARE != 0 {
             self.grant(pass);
-        } else {
-            self.refresh_ready(pass.now().tick);
         }
+        debug_assert!(self.rare.is_some() || self.protocol.ready(), "not ready, and no wake-up is pending");
     }
 
     fn refresh_ready(&mut self, now: Tick) {
