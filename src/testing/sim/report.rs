@@ -1,0 +1,57 @@
+//! What one run came to.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::world::World;
+use crate::reactor::Stats;
+
+/// A run that was survived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// Connections that were served.
+    pub connections: u64,
+    /// Bytes moved by the server, both directions together.
+    pub bytes: u64,
+    /// System calls of the simulated kernel.
+    pub operations: u64,
+    /// Turns of the loop.
+    pub turns: u64,
+    /// Virtual time that passed.
+    pub elapsed: Duration,
+    /// Follows from every system call and its outcome: the same seed gives the same trace.
+    pub trace: u64,
+}
+
+impl Report {
+    pub(super) fn of(world: &World, stats: &Stats) -> Self {
+        Self {
+            connections: stats.accepted + stats.connected,
+            bytes: world.counted.bytes_read + world.counted.bytes_written,
+            operations: world.counted.operations,
+            turns: stats.turns,
+            elapsed: Duration::from_nanos(world.now),
+            trace: world.trace(),
+        }
+    }
+}
+
+/// A run that broke a promise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Failure {
+    /// The run follows from it.
+    pub seed: u64,
+    /// What broke.
+    pub what: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, what } = self;
+        write!(f, "seed {seed}: {what}\nreplay with: ONELOOP_SEED={seed} cargo test --test simulation")
+    }
+}
+
+impl std::error::Error for Failure {}
