@@ -102,6 +102,14 @@ pub fn attempt_accept<T>(op: impl FnMut() -> io::Result<T>) -> Attempt<T> {
     attempt_as(op, Failure::of_accept)
 }
 
+/// [`attempt`], when the first call was made already.
+pub fn attempt_again<T>(first: io::Result<T>, op: impl FnMut() -> io::Result<T>) -> Attempt<T> {
+    match first {
+        Ok(value) => Attempt::Done(value),
+        Err(error) => after_error(op, error, Failure::of_stream),
+    }
+}
+
 #[inline]
 fn attempt_as<T>(mut op: impl FnMut() -> io::Result<T>, classify: fn(&io::Error) -> Failure) -> Attempt<T> {
     match op() {

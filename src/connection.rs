@@ -4,21 +4,23 @@
 //! thread would call it after every read. It returns no `Result`: one peer can never end the driver with `?`.
 
 use std::fmt;
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 
-use crate::attempt::{Attempt, Failure, FailureClass, attempt};
+use crate::attempt::{Attempt, Failure, FailureClass, attempt, attempt_again};
 use crate::kernel::{Planted, Readiness, Stream};
-use crate::session::{CloseReason, Pass, Protocol, Session};
+use crate::session::{Pass, Protocol, Session};
 
 /// How far [`Connection::drive`] came.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// Nothing more to do until an event or a deadline.
+    /// Nothing more to do until an event comes; the deadline entry that is armed is never too late.
+    Idle,
+    /// Nothing more to do until an event or [`poll_timeout`](crate::session::Session::poll_timeout).
     Blocked,
     /// The turn's budget is spent and there is more to do: queue it again.
     Yielded,
-    /// The conversation is over: drop the connection.
-    Closed(CloseReason),
+    /// The conversation is over, the session knows [why](crate::session::Session::close_reason): drop the connection.
+    Closed,
 }
 
 /// What the connection can do next; derived from the session's wishes and the socket's readiness.
@@ -28,6 +30,7 @@ enum Action {
     FlushKept,
     Resume,
     Produce,
+    ShutDown,
     Discard,
     Wait,
 }
@@ -49,54 +52,59 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
     pub fn open(&mut self, pass: &mut Pass) -> Progress {
         pass.refill();
         self.session.handle_open(&self.stream, pass);
-        self.flush(&[], pass);
-        self.settle(pass);
-        self.progress()
+        self.flush(pass);
+        self.rest()
     }
 
-    /// Adds what an event said. Returns whether there is something to do now.
+    /// Adds what an event said.
     #[inline]
-    pub fn note(&mut self, ready: Readiness) -> bool {
+    pub fn note(&mut self, ready: Readiness) {
         self.ready = self.ready.and(ready);
-        ready.has(Readiness::READABLE) || !self.session.is_plain()
     }
 
     /// Does what can be done within one turn's budget: reads, lets the protocol answer, writes.
-    #[inline]
+    #[inline(always)]
     pub fn drive(&mut self, scratch: &mut [u8], pass: &mut Pass) -> Progress {
         pass.refill();
-        loop {
-            match self.next_action() {
-                Action::Read => self.fill(scratch, pass),
-                Action::Wait => break,
-                other => self.act(other, scratch, pass),
+        // Almost every pass of almost every connection: one request comes in, its answer goes out.
+        if self.session.is_plain() {
+            if !self.ready.has(Readiness::READABLE) {
+                return Progress::Idle;
             }
-            if !self.session.is_plain() {
-                self.settle(pass);
-            }
-            if pass.budget.is_spent() {
-                break;
+            self.fill(scratch, pass);
+            if self.session.is_plain() && !self.ready.has(Readiness::READABLE) {
+                return Progress::Idle;
             }
         }
-        self.progress()
+        self.drive_on(scratch, pass)
+    }
+
+    /// [`drive`](Self::drive), when there is more to do than one read and one write.
+    #[inline(never)]
+    fn drive_on(&mut self, scratch: &mut [u8], pass: &mut Pass) -> Progress {
+        while !pass.is_spent() {
+            match self.next_action() {
+                Action::Wait => break,
+                action => self.act(action, scratch, pass),
+            }
+        }
+        self.rest()
     }
 
     /// Acts on the deadlines that are due, then does what became possible.
     pub fn handle_timeout(&mut self, scratch: &mut [u8], pass: &mut Pass) -> Progress {
         pass.refill();
         self.session.handle_timeout(&self.stream, pass);
-        self.flush(&[], pass);
-        self.settle(pass);
-        self.drive(scratch, pass)
+        self.flush(pass);
+        self.drive_on(scratch, pass)
     }
 
     /// The server is draining.
     pub fn handle_stop(&mut self, scratch: &mut [u8], pass: &mut Pass) -> Progress {
         pass.refill();
         self.session.handle_stop(&self.stream, pass);
-        self.flush(&[], pass);
-        self.settle(pass);
-        self.drive(scratch, pass)
+        self.flush(pass);
+        self.drive_on(scratch, pass)
     }
 
     /// The socket.
@@ -124,21 +132,20 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         self.next_action() != Action::Wait
     }
 
-    #[inline]
     fn next_action(&self) -> Action {
         let session = &self.session;
-        if session.is_plain() {
-            return if self.ready.has(Readiness::READABLE) { Action::Read } else { Action::Wait };
-        }
+        let readable = self.ready.has(Readiness::READABLE);
         if session.wants_write() && self.ready.has(Readiness::WRITABLE) {
             Action::FlushKept
         } else if session.wants_resume() {
             Action::Resume
         } else if session.wants_writable() {
             Action::Produce
-        } else if session.wants_read() && self.ready.has(Readiness::READABLE) {
+        } else if session.wants_read() && readable {
             Action::Read
-        } else if session.wants_discard() && self.ready.has(Readiness::READABLE) {
+        } else if session.wants_shutdown() {
+            Action::ShutDown
+        } else if session.wants_discard() && readable {
             Action::Discard
         } else {
             Action::Wait
@@ -147,83 +154,120 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
 
     fn act(&mut self, action: Action, scratch: &mut [u8], pass: &mut Pass) {
         match action {
+            Action::Read => return self.fill(scratch, pass),
             Action::FlushKept => self.flush_kept(pass),
             Action::Resume => self.session.handle_resume(&self.stream, pass),
             Action::Produce => self.session.handle_writable(&self.stream, pass),
+            Action::ShutDown => self.shut_down(pass),
             Action::Discard => self.discard(scratch, pass),
-            Action::Read | Action::Wait => {}
+            Action::Wait => {}
         }
-        self.flush(&[], pass);
+        self.flush(pass);
     }
 
-    #[inline]
-    fn progress(&self) -> Progress {
-        if self.session.is_plain() && !self.ready.has(Readiness::READABLE) {
-            return Progress::Blocked;
-        }
-        match self.session.close_reason() {
-            Some(reason) => Progress::Closed(reason),
-            None if self.can_go_on() => Progress::Yielded,
-            None => Progress::Blocked,
+    /// The end of a pass: memory is given back, and the driver learns what to wait for.
+    fn rest(&mut self) -> Progress {
+        self.session.release();
+        if self.session.is_closed() {
+            Progress::Closed
+        } else if self.can_go_on() {
+            Progress::Yielded
+        } else {
+            Progress::Blocked
         }
     }
 
     /// Reads once, hands the bytes on, and writes the answers.
-    #[inline]
+    #[inline(always)]
     fn fill(&mut self, scratch: &mut [u8], pass: &mut Pass) {
-        match attempt(|| self.stream.read(scratch)) {
+        let count = match self.stream.read(scratch) {
+            Ok(count) if count > 0 => count,
+            other => match self.read_again(other, scratch, pass) {
+                Some(count) => count,
+                None => return,
+            },
+        };
+        self.note_read(count, scratch.len(), pass);
+        let input = &scratch[..count];
+        self.session.handle_bytes(input, &self.stream, pass);
+        self.flush_input(input, pass);
+    }
+
+    /// A read that gave no bytes: the end of the stream, nothing there, or a failure. A signal may have
+    /// interrupted it; then it may give bytes after all.
+    #[cold]
+    #[inline(never)]
+    fn read_again(&mut self, first: io::Result<usize>, scratch: &mut [u8], pass: &mut Pass) -> Option<usize> {
+        match attempt_again(first, || self.stream.read(scratch)) {
             Attempt::Done(0) => {
                 self.ready = self.ready.without(Readiness::READABLE);
                 self.session.handle_eof(&self.stream, pass);
-                self.flush(&[], pass);
+                self.flush(pass);
+                return None;
             }
-            Attempt::Done(count) => {
-                self.note_read(count, scratch.len(), pass);
-                let input = &scratch[..count];
-                self.session.handle_bytes(input, &self.stream, pass);
-                self.flush(input, pass);
-            }
+            Attempt::Done(count) => return Some(count),
             Attempt::WouldBlock => self.ready = self.ready.without(Readiness::READABLE),
             Attempt::Failed(failure) => self.session.handle_failure(failure, pass),
         }
+        None
     }
 
     /// A short read means drained, unless a close was signalled: a FIN that came with the data gives no further event.
-    #[inline]
+    #[inline(always)]
     fn note_read(&mut self, count: usize, asked: usize, pass: &mut Pass) {
         let drained = count < asked
             && (T::PLANTED == Planted::ReadClosedIgnored || !self.ready.has(Readiness::READ_CLOSED));
         if drained || T::PLANTED == Planted::AnyReadDrains {
             self.ready = self.ready.without(Readiness::READABLE);
+        } else {
+            pass.spend(count, 0);
         }
-        pass.budget.spend(count);
         pass.traffic_mut().bytes_in += count as u64;
     }
 
-    /// Writes what the pass has collected; `input` is what its direct part refers to. Only what the kernel
-    /// refuses is copied.
-    #[inline]
-    fn flush(&mut self, input: &[u8], pass: &mut Pass) {
-        if pass.queued() == 0 {
-            return;
+    /// Writes what a call without input has collected.
+    fn flush(&mut self, pass: &mut Pass) {
+        if pass.queued() > 0 {
+            self.write_pass(&[], pass);
         }
-        if self.session.is_plain() || self.session.poll_output().is_empty() {
-            self.write_pass(input, pass);
-        }
-        if pass.queued() > 0 && self.session.close_reason().is_none() {
-            let direct = pass.direct.clone();
-            let replies = std::mem::take(&mut pass.replies);
-            if T::PLANTED != Planted::UnsentForgotten {
-                self.session.handle_unsent(&input[direct], &replies, pass);
-            }
-            pass.replies = replies;
-        }
-        pass.clear_output();
     }
 
-    #[inline]
+    /// Writes what the pass has collected; `input` is what its direct part refers to. Mostly that part is
+    /// all, and the kernel takes it.
+    #[inline(always)]
+    fn flush_input(&mut self, input: &[u8], pass: &mut Pass) {
+        let direct = &input[pass.direct.clone()];
+        let simple = self.session.is_plain() && pass.replies.is_empty() && !direct.is_empty();
+        if simple && self.ready.has(Readiness::WRITABLE) {
+            let written = self.stream.write(direct);
+            if matches!(written, Ok(count) if count == direct.len()) {
+                pass.traffic_mut().bytes_out += direct.len() as u64;
+                pass.direct = 0..0;
+                return;
+            }
+            let written = attempt_again(written, || self.stream.write(direct));
+            self.after_write(written, pass);
+        }
+        if pass.queued() > 0 {
+            self.write_pass(input, pass);
+        }
+    }
+
+    #[cold]
+    fn keep_unsent(&mut self, input: &[u8], pass: &mut Pass) {
+        if !self.session.is_closed() && T::PLANTED != Planted::UnsentForgotten {
+            let direct = pass.direct.clone();
+            let replies = std::mem::take(&mut pass.replies);
+            self.session.handle_unsent(&input[direct], &replies, pass);
+            pass.replies = replies;
+        }
+    }
+
+    /// Writes until everything is out or the kernel refuses; only what it refuses is copied.
+    #[inline(never)]
     fn write_pass(&mut self, input: &[u8], pass: &mut Pass) {
-        while self.ready.has(Readiness::WRITABLE) && pass.queued() > 0 {
+        let behind = !self.session.poll_output().is_empty();
+        while self.may_write() && !behind && pass.queued() > 0 {
             let direct = &input[pass.direct.clone()];
             let written = if pass.replies.is_empty() {
                 attempt(|| self.stream.write(direct))
@@ -232,10 +276,21 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
             } else {
                 attempt(|| self.stream.write_vectored(&[IoSlice::new(direct), IoSlice::new(&pass.replies)]))
             };
-            match self.note_write(written, pass) {
-                Some(count) => pass.consume(count),
-                None => break,
-            }
+            self.after_write(written, pass);
+        }
+        if pass.queued() > 0 {
+            self.keep_unsent(input, pass);
+        }
+        pass.clear_output();
+    }
+
+    fn may_write(&self) -> bool {
+        self.ready.has(Readiness::WRITABLE) && !self.session.is_closed() && !self.session.is_exhausted()
+    }
+
+    fn after_write(&mut self, written: Attempt<usize>, pass: &mut Pass) {
+        if let Some(count) = self.note_write(written, pass) {
+            pass.consume(count);
             if T::PLANTED == Planted::ShortWriteBlocks && pass.queued() > 0 {
                 self.ready = self.ready.without(Readiness::WRITABLE);
             }
@@ -244,7 +299,7 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
 
     /// Writes what earlier passes could not.
     fn flush_kept(&mut self, pass: &mut Pass) {
-        while self.session.wants_write() && self.ready.has(Readiness::WRITABLE) && pass.budget.bytes > 0 {
+        while self.session.wants_write() && self.ready.has(Readiness::WRITABLE) && !pass.is_spent() {
             let written = attempt(|| self.stream.write(self.session.poll_output()));
             match self.note_write(written, pass) {
                 Some(count) => self.session.consume_output(count, pass),
@@ -253,7 +308,6 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         }
     }
 
-    #[inline]
     fn note_write(&mut self, written: Attempt<usize>, pass: &mut Pass) -> Option<usize> {
         match written {
             Attempt::Done(0) => {
@@ -261,7 +315,7 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
                 None
             }
             Attempt::Done(count) => {
-                pass.budget.spend(count);
+                pass.spend(count, 0);
                 pass.traffic_mut().bytes_out += count as u64;
                 Some(count)
             }
@@ -289,8 +343,8 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         }
     }
 
-    fn settle(&mut self, pass: &Pass) {
-        if self.session.settle(pass)
+    fn shut_down(&mut self, pass: &Pass) {
+        if self.session.handle_flushed(pass)
             && let Attempt::Failed(failure) = attempt(|| self.stream.shutdown_write())
         {
             self.session.handle_failure(failure, pass);

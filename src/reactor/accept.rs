@@ -59,7 +59,7 @@ impl<K: Kernel> Reactor<K> {
             .register_listener(&mut listener, token)
             .map_err(|source| Error::Bind { address: address.to_string(), source })?;
         let slot = Slot::Listener(Box::new(Listening { listener, address, make }));
-        self.slots.insert(Entry { queued: false, due: false, slot });
+        self.slots.insert(Entry::new(slot));
         Ok(())
     }
 
@@ -132,8 +132,7 @@ impl<K: Kernel> Reactor<K> {
             return self.not_registered(connection, &source);
         }
         let progress = connection.open(&mut self.pass);
-        let entry = Entry { queued: false, due: false, slot: Slot::Peer(connection) };
-        self.slots.insert(entry);
+        self.slots.insert(Entry::new(Slot::Peer(connection)));
         self.after_drive(token, progress, true);
         if self.state.is_draining() {
             self.stop_peer(token);

@@ -19,9 +19,8 @@ pub(super) struct Connecting<K: Kernel> {
 }
 
 impl<K: Kernel> Connecting<K> {
-    pub(super) fn note(&mut self, ready: Readiness) -> bool {
+    pub(super) fn note(&mut self, ready: Readiness) {
         self.ready = self.ready.and(ready);
-        true
     }
 }
 
@@ -45,7 +44,7 @@ impl<K: Kernel> Reactor<K> {
         let until = self.pass.now().tick.after(self.config.connect_timeout.into());
         let connecting = Connecting { parts: Some((stream, protocol)), until, ready: Readiness::NONE };
         let slot = Slot::Connecting(Box::new(connecting));
-        self.slots.insert(Entry { queued: false, due: false, slot });
+        self.slots.insert(Entry::new(slot));
         self.count_open();
         self.arm(token, Some(until));
         Ok(token)

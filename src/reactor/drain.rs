@@ -118,7 +118,7 @@ impl<K: Kernel> Reactor<K> {
         for token in self.slots.tokens() {
             match self.slots.get_mut(token).map(|entry| &entry.slot) {
                 Some(Slot::Peer(_)) => {
-                    self.close(token, &CloseReason::Stopped);
+                    self.close(token, Some(CloseReason::Stopped));
                     cut_off += 1;
                 }
                 Some(Slot::Connecting(_)) => {

@@ -3,7 +3,7 @@
 //! One turn is four steps, in this order:
 //!
 //! 1. **Poll**, with a timeout of zero if anything is queued, else until the nearest deadline. Read the clock once.
-//! 2. **Note** events: set readiness bits and queue entries. No I/O happens while events are gone through.
+//! 2. **Note** events: they join the ready queue. No I/O happens while events are gone through.
 //! 3. **Note deadlines** that are due.
 //! 4. **Serve** a snapshot of the ready queue, each entry once, within its budget of bytes and frames. What is
 //!    not finished goes to the back of the queue.
@@ -27,7 +27,6 @@ pub use self::handle::Handle;
 pub use self::mio_kernel::MioKernel;
 pub use self::stats::Stats;
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -41,7 +40,7 @@ use self::slots::{Slots, key_of};
 use self::throttle::Throttle;
 use crate::connection::Connection;
 use crate::error::Error;
-use crate::kernel::{Kernel, Planted, Readiness, Stream, Token};
+use crate::kernel::{Event, Kernel, Planted, Readiness, Stream, Token};
 use crate::os::sockets::{ListenOptions, listen_tcp};
 use crate::session::{Clock, Pass, Protocol, Tick};
 
@@ -65,11 +64,19 @@ enum Slot<K: Kernel> {
 /// A slot with what the loop notes about it.
 #[derive(Debug)]
 struct Entry<K: Kernel> {
-    /// It is in the ready queue.
+    /// It is in the ready queue for more than an event.
     queued: bool,
     /// Its deadline has fired.
     due: bool,
+    /// The turn that served it last, to serve it once per turn; the lowest bits are enough.
+    served: u16,
     slot: Slot<K>,
+}
+
+impl<K: Kernel> Entry<K> {
+    const fn new(slot: Slot<K>) -> Self {
+        Self { queued: false, due: false, served: 0, slot }
+    }
 }
 
 /// How a loop ended.
@@ -100,7 +107,10 @@ pub struct Outcome {
 pub struct Reactor<K: Kernel = MioKernel> {
     kernel: K,
     slots: Slots<Entry<K>>,
-    ready: VecDeque<Token>,
+    /// Whom to serve in the next step four, in this order, and what events have said about them.
+    ready: Vec<Event>,
+    /// The snapshot being served; kept for its memory.
+    serving: Vec<Event>,
     deadlines: Deadlines,
     pass: Pass,
     scratch: Box<[u8]>,
@@ -109,6 +119,8 @@ pub struct Reactor<K: Kernel = MioKernel> {
     config: Config,
     stats: Stats,
     state: State,
+    /// The turn being served, its lowest bits.
+    turn: u16,
     /// Listeners that wait for a connection to end.
     paused: Vec<Token>,
     next_report: Option<Tick>,
@@ -194,7 +206,8 @@ impl<K: Kernel> Reactor<K> {
         Self {
             kernel,
             slots: Slots::new(),
-            ready: VecDeque::new(),
+            ready: Vec::new(),
+            serving: Vec::new(),
             deadlines: Deadlines::default(),
             pass: Pass::new(config.limits.clone(), now),
             scratch,
@@ -203,6 +216,7 @@ impl<K: Kernel> Reactor<K> {
             config,
             stats: Stats::default(),
             state: State::Running,
+            turn: 0,
             paused: Vec::new(),
             next_report,
             warnings: Warnings::default(),
@@ -292,31 +306,9 @@ impl<K: Kernel> Reactor<K> {
         self.pass.set_now(now);
     }
 
+    /// Events wait in the queue behind those who were not finished last turn.
     fn note_events(&mut self) {
-        let mut outside = false;
-        for mut event in self.kernel.events() {
-            if planted::<K>(Planted::GenerationIgnored) {
-                event.token = self.slots.current(event.token);
-            }
-            let Some(entry) = self.slots.get_mut(event.token) else {
-                let known = event.token == Token::WAKER || event.token == Token::SIGNALS;
-                outside |= known;
-                self.stats.stale_events += u64::from(!known);
-                continue;
-            };
-            let wanted = match &mut entry.slot {
-                Slot::Peer(connection) => connection.note(event.ready),
-                Slot::Connecting(connecting) => connecting.note(event.ready),
-                Slot::Listener(_) => event.ready.has(Readiness::READABLE),
-            };
-            if wanted && !entry.queued {
-                entry.queued = true;
-                self.ready.push_back(event.token);
-            }
-        }
-        if outside {
-            self.take_orders();
-        }
+        self.ready.extend(self.kernel.events());
     }
 
     fn note_deadlines(&mut self) {
@@ -358,9 +350,9 @@ const fn planted<K: Kernel>(bug: Planted) -> bool {
     K::Stream::PLANTED as u8 == bug as u8
 }
 
-fn enqueue<K: Kernel>(entry: &mut Entry<K>, token: Token, ready: &mut VecDeque<Token>) {
+fn enqueue<K: Kernel>(entry: &mut Entry<K>, token: Token, ready: &mut Vec<Event>) {
     if !entry.queued {
         entry.queued = true;
-        ready.push_back(token);
+        ready.push(Event { token, ready: Readiness::NONE });
     }
 }

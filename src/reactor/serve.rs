@@ -5,78 +5,127 @@ use log::{Level, debug, log_enabled, trace, warn};
 use super::slots::key_of;
 use super::{Conn, Entry, Reactor, Slot, planted};
 use crate::connection::Progress;
-use crate::kernel::{Kernel, Planted, Token};
+use crate::kernel::{Event, Kernel, Planted, Readiness, Token};
 use crate::session::{CloseReason, Remote};
-
-/// What serving one entry came to.
-enum Served {
-    Peer(Progress),
-    Listener,
-    Connecting,
-}
 
 impl<K: Kernel> Reactor<K> {
     /// Serves a snapshot of the queue: what is queued meanwhile waits for the next turn.
     pub(super) fn serve_ready(&mut self) {
-        for _ in 0..self.ready.len() {
-            let Some(token) = self.ready.pop_front() else { break };
-            self.serve(token);
+        self.turn = self.turn.wrapping_add(1);
+        let mut serving = std::mem::take(&mut self.serving);
+        std::mem::swap(&mut serving, &mut self.ready);
+        for event in serving.drain(..) {
+            self.serve(event);
         }
+        self.serving = serving;
         self.resume_paused();
     }
 
-    #[inline]
-    fn serve(&mut self, token: Token) {
+    #[inline(always)]
+    fn serve(&mut self, event: Event) {
+        let Some(entry) = self.slots.get_mut(event.token) else { return self.serve_outside(event) };
+        if let Slot::Peer(connection) = &mut entry.slot
+            && entry.served != self.turn
+            && !entry.due
+        {
+            entry.served = self.turn;
+            entry.queued = false;
+            connection.note(event.ready);
+            match connection.drive(&mut self.scratch, &mut self.pass) {
+                Progress::Idle => {}
+                progress => self.after_drive(event.token, progress, false),
+            }
+        } else {
+            self.serve_rarely(event);
+        }
+    }
+
+    /// Something that was served in this turn already, whose deadline has fired, or that is no connection.
+    #[cold]
+    #[inline(never)]
+    fn serve_rarely(&mut self, Event { token, ready }: Event) {
         let Some(entry) = self.slots.get_mut(token) else { return };
+        if entry.served == self.turn {
+            return self.note_again(token, ready);
+        }
+        entry.served = self.turn;
         entry.queued = false;
         let due = std::mem::take(&mut entry.due);
-        let served = match &mut entry.slot {
-            Slot::Peer(connection) if due => {
-                Served::Peer(connection.handle_timeout(&mut self.scratch, &mut self.pass))
+        match &mut entry.slot {
+            Slot::Peer(connection) => {
+                connection.note(ready);
+                let progress = connection.handle_timeout(&mut self.scratch, &mut self.pass);
+                self.after_drive(token, progress, true);
             }
-            Slot::Peer(connection) => Served::Peer(connection.drive(&mut self.scratch, &mut self.pass)),
-            Slot::Listener(_) => Served::Listener,
-            Slot::Connecting(_) => Served::Connecting,
-        };
-        match served {
-            Served::Peer(progress) => self.after_drive(token, progress, due),
-            Served::Listener => self.serve_listener(token),
-            Served::Connecting => self.serve_connecting(token, due),
+            Slot::Listener(_) => self.serve_listener(token),
+            Slot::Connecting(connecting) => {
+                connecting.note(ready);
+                self.serve_connecting(token, due);
+            }
         }
     }
 
-    /// Queues, arms or closes a connection after it was driven (invariant I4).
-    #[inline]
-    pub(super) fn after_drive(&mut self, token: Token, progress: Progress, fired: bool) {
-        let Some(Entry { queued, slot: Slot::Peer(connection), .. }) = self.slots.get_mut(token) else {
-            return;
+    /// Served already: what the event says counts for the next turn.
+    fn note_again(&mut self, token: Token, ready: Readiness) {
+        let Some(entry) = self.slots.get_mut(token) else { return };
+        let wanted = match &mut entry.slot {
+            Slot::Peer(connection) => {
+                connection.note(ready);
+                connection.can_go_on()
+            }
+            Slot::Connecting(connecting) => {
+                connecting.note(ready);
+                true
+            }
+            Slot::Listener(_) => true,
         };
+        if wanted {
+            super::enqueue(entry, token, &mut self.ready);
+        }
+    }
+
+    /// An event for nobody here: a signal, the waker, or something that is gone already.
+    #[cold]
+    #[inline(never)]
+    fn serve_outside(&mut self, event: Event) {
+        if event.token == Token::WAKER || event.token == Token::SIGNALS {
+            return self.take_orders();
+        }
+        let current = self.slots.current(event.token);
+        if planted::<K>(Planted::GenerationIgnored) && current != event.token {
+            self.serve_rarely(Event { token: current, ..event });
+        }
+        self.stats.stale_events += 1;
+    }
+
+    /// Queues, arms or closes a connection after it was driven (invariant I4). `unarmed` when it has no
+    /// deadline entry, because that has just fired or was never made.
+    pub(super) fn after_drive(&mut self, token: Token, progress: Progress, unarmed: bool) {
+        let Some(entry) = self.slots.get_mut(token) else { return };
+        let Slot::Peer(connection) = &mut entry.slot else { return };
         match progress {
-            Progress::Blocked => {
+            Progress::Closed => return self.close(token, None),
+            Progress::Yielded if planted::<K>(Planted::RequeueLost) => {}
+            Progress::Yielded => super::enqueue(entry, token, &mut self.ready),
+            Progress::Idle if !unarmed => return,
+            Progress::Idle | Progress::Blocked => {
                 debug_assert!(!connection.can_go_on(), "blocked, and yet there is something to do");
             }
-            Progress::Yielded => {
-                if !*queued && !planted::<K>(Planted::RequeueLost) {
-                    *queued = true;
-                    self.ready.push_back(token);
-                }
-            }
-            Progress::Closed(reason) => return self.close(token, &reason),
         }
-        // A plain connection is covered by the entry it has: that one is only ever too early.
-        if planted::<K>(Planted::DeadlineForgotten) && fired && connection.session().is_plain() {
+        let Slot::Peer(connection) = &entry.slot else { return };
+        if planted::<K>(Planted::DeadlineForgotten) && unarmed && connection.session().is_plain() {
             return;
         }
-        if fired || !connection.session().is_plain() {
-            let at = connection.session().poll_timeout(&self.pass);
-            if let Some(at) = at {
-                self.deadlines.arm(key_of(token), at);
-            }
+        if let Some(at) = connection.session().poll_timeout(&self.pass) {
+            self.deadlines.arm(key_of(token), at);
         }
     }
 
-    pub(super) fn close(&mut self, token: Token, reason: &CloseReason) {
+    /// Ends a connection: for `aborted`, or for the reason its session has.
+    pub(super) fn close(&mut self, token: Token, aborted: Option<CloseReason>) {
         let Some(Entry { slot: Slot::Peer(mut connection), .. }) = self.remove(token) else { return };
+        let own = connection.session().close_reason();
+        let reason = &own.or(aborted).unwrap_or(CloseReason::Closed);
         connection.session_mut().handle_closed(reason, self.pass.now());
         self.count_close(reason);
         if log_enabled!(Level::Debug) {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::close_reason::ProtocolError;
-use super::pass::Pass;
+use super::pass::{Pass, Requests};
 use crate::address::Address;
 use crate::codec::{Encoder, Frame};
 
@@ -21,30 +21,12 @@ impl Remote for Address {
     }
 }
 
-/// What was asked for during one call; empty almost always.
-#[derive(Debug, Default)]
-pub(crate) struct Requests {
-    /// Bits of the constants below; zero is the fast path.
-    pub(crate) bits: u8,
-    pub(crate) wake: Option<Instant>,
-    pub(crate) error: Option<ProtocolError>,
-}
-
-impl Requests {
-    pub(crate) const WAKE: u8 = 1;
-    pub(crate) const FINISH: u8 = 2;
-    pub(crate) const CLOSE: u8 = 4;
-    pub(crate) const WRITABLE: u8 = 8;
-    pub(crate) const ERROR: u8 = 16;
-}
-
 /// A protocol's way to the outside for the length of one call.
 ///
 /// Writing never fails and never blocks: bytes are collected, sent when the call returns, and kept if the
 /// kernel refuses them. A protocol that writes much without being asked should watch [`room`](Self::room).
 pub struct Context<'a> {
     pub(crate) pass: &'a mut Pass,
-    pub(crate) requests: &'a mut Requests,
     pub(crate) remote: &'a dyn Remote,
     /// What the driver read, whole; `at` is where the input of the current call begins in it.
     pub(crate) input: &'a [u8],
@@ -65,6 +47,24 @@ pub(crate) struct Framing<'a> {
 }
 
 impl<'a> Context<'a> {
+    /// For a call without input.
+    pub(crate) fn new(pass: &'a mut Pass, remote: &'a dyn Remote, backlog: usize) -> Self {
+        Self::with_input(pass, remote, backlog, &[], 0, false)
+    }
+
+    /// For a call about `input[at..]`; `direct` when `input` outlives the pass.
+    #[inline]
+    pub(crate) fn with_input(
+        pass: &'a mut Pass,
+        remote: &'a dyn Remote,
+        backlog: usize,
+        input: &'a [u8],
+        at: usize,
+        direct: bool,
+    ) -> Self {
+        Self { pass, remote, input, at, direct, backlog, framing: None }
+    }
+
     /// Monotonic time, read once per turn of the driver.
     #[must_use]
     pub fn now(&self) -> Instant {
@@ -119,11 +119,16 @@ impl<'a> Context<'a> {
     ///
     /// # Panics
     /// When `range` is outside that slice, as indexing would.
-    #[inline]
+    #[inline(always)]
     pub fn reply_input(&mut self, range: Range<usize>) {
-        let Some(framing) = self.framing else {
-            return self.write_input(self.at + range.start..self.at + range.end);
-        };
+        match self.framing {
+            None => self.write_input(self.at + range.start..self.at + range.end),
+            Some(framing) => self.reply_framed_input(framing, range),
+        }
+    }
+
+    #[inline(never)]
+    fn reply_framed_input(&mut self, framing: Framing<'_>, range: Range<usize>) {
         let frame = framing.frame.cloned().unwrap_or(Frame { payload: 0..0, consumed: 0 });
         let whole = range.start == 0 && range.end == frame.payload.len();
         if whole && framing.encoder.is_canonical(&frame) {
@@ -142,14 +147,14 @@ impl<'a> Context<'a> {
 
     /// Calls [`on_writable`](super::Protocol::on_writable) as soon as there is room, once.
     pub fn want_writable(&mut self) {
-        self.requests.bits |= Requests::WRITABLE;
+        self.pass.requests.bits |= Requests::WRITABLE;
     }
 
     /// Calls [`on_wake`](super::Protocol::on_wake) at `when` or up to a millisecond later. One wake-up is
     /// kept; a new one replaces it.
     pub fn wake_at(&mut self, when: Instant) {
-        self.requests.bits |= Requests::WAKE;
-        self.requests.wake = Some(when);
+        self.pass.requests.bits |= Requests::WAKE;
+        self.pass.requests.wake = Some(when);
     }
 
     /// [`wake_at`](Self::wake_at), counted from now.
@@ -162,24 +167,31 @@ impl<'a> Context<'a> {
     /// Ends the conversation politely: no further message is read, replies are flushed, the sending side is
     /// shut down, and what still arrives is discarded for a while.
     pub fn finish(&mut self) {
-        self.requests.bits |= Requests::FINISH;
+        self.pass.requests.bits |= Requests::FINISH;
     }
 
     /// Ends the conversation at once. Output the kernel has not accepted is lost.
     pub fn close(&mut self) {
-        self.requests.bits |= Requests::CLOSE;
+        self.pass.requests.bits |= Requests::CLOSE;
     }
 
-    #[inline]
+    /// A part of the input that follows nothing, or the part before it, is written from where it is.
+    #[inline(always)]
     fn write_input(&mut self, range: Range<usize>) {
+        assert!(range.start <= range.end && range.end <= self.input.len(), "range outside the input");
         let pass = &mut *self.pass;
-        if self.direct
-            && pass.replies.is_empty()
-            && (pass.direct.is_empty() || pass.direct.end == range.start)
-        {
-            assert!(range.end <= self.input.len(), "range outside the input");
-            let start = if pass.direct.is_empty() { range.start } else { pass.direct.start };
-            pass.direct = start..range.end;
+        if self.direct && pass.replies.is_empty() && pass.direct.is_empty() {
+            pass.direct = range;
+        } else {
+            self.write_more_input(range);
+        }
+    }
+
+    #[inline(never)]
+    fn write_more_input(&mut self, range: Range<usize>) {
+        let pass = &mut *self.pass;
+        if self.direct && pass.replies.is_empty() && pass.direct.end == range.start {
+            pass.direct.end = range.end;
         } else {
             pass.replies.extend_from_slice(&self.input[range]);
         }
@@ -192,7 +204,6 @@ impl<'a> Context<'a> {
     {
         Context {
             pass: self.pass,
-            requests: self.requests,
             remote: self.remote,
             input: self.input,
             at: self.at,
@@ -204,17 +215,14 @@ impl<'a> Context<'a> {
 
     fn note_error(&mut self, result: Result<(), crate::codec::FrameError>) {
         if let Err(error) = result {
-            self.requests.bits |= Requests::ERROR;
-            self.requests.error.get_or_insert(ProtocolError::Frame(error));
+            self.pass.requests.bits |= Requests::ERROR;
+            self.pass.requests.error.get_or_insert(ProtocolError::Frame(error));
         }
     }
 }
 
 impl fmt::Debug for Context<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context")
-            .field("pass", &self.pass)
-            .field("requests", &self.requests)
-            .finish_non_exhaustive()
+        f.debug_struct("Context").field("pass", &self.pass).finish_non_exhaustive()
     }
 }

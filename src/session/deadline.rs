@@ -38,7 +38,7 @@ impl<P: Protocol> Session<P> {
             Phase::Open => self.on_open_timeout(remote, pass),
             Phase::Flushing if is_due(self.write_deadline(pass)) => self.end(CloseReason::WriteTimeout),
             Phase::Lingering if is_due(self.rare.as_ref().map(|rare| rare.linger_until)) => {
-                self.phase = Phase::Closed;
+                self.enter(Phase::Closed);
             }
             _ => {}
         }

@@ -9,7 +9,9 @@ mod close_reason;
 mod context;
 mod deadline;
 mod factory;
+mod input;
 mod limits;
+mod output;
 mod pass;
 mod protocol;
 mod service;
@@ -27,12 +29,12 @@ use std::fmt;
 use std::time::Instant;
 
 use self::buffers::Buffer;
-use self::context::Requests;
+use self::pass::Requests;
 use crate::attempt::{Failure, FailureClass};
-use crate::codec::FrameError;
 
 /// Where a conversation is. Flags refine `Open`; the other phases only move on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 enum Phase {
     /// Messages are taken and answered.
     Open,
@@ -45,21 +47,26 @@ enum Phase {
 }
 
 /// The peer has sent its last byte.
-const EOF: u8 = 1;
+const EOF: u16 = 1;
 /// The protocol was told so and has nothing more to take.
-const EOF_DONE: u8 = 1 << 1;
+const EOF_DONE: u16 = 1 << 1;
 /// Unsent output reached high water and has not fallen to low water since.
-const CONGESTED: u8 = 1 << 2;
+const CONGESTED: u16 = 1 << 2;
 /// The protocol is not ready for the next message.
-const NOT_READY: u8 = 1 << 3;
+const NOT_READY: u16 = 1 << 3;
 /// Kept input may hold whole messages: the turn's budget, congestion or readiness stopped the decoding.
-const MORE_INPUT: u8 = 1 << 4;
+const MORE_INPUT: u16 = 1 << 4;
 /// The protocol asked to be called when there is room for output.
-const WANT_WRITABLE: u8 = 1 << 5;
+const WANT_WRITABLE: u16 = 1 << 5;
 /// The server is draining: end as soon as all is quiet.
-const STOPPING: u8 = 1 << 6;
+const STOPPING: u16 = 1 << 6;
 /// A call failed for want of memory or buffers; no I/O until the retry deadline.
-const EXHAUSTED: u8 = 1 << 7;
+const EXHAUSTED: u16 = 1 << 7;
+
+/// The phase is not `Open` any more.
+const ENDING: u16 = 1 << 8;
+/// The rare part exists. Together with the other flags: zero means that only the idle limit concerns us.
+const RARE: u16 = 1 << 9;
 
 /// The part of a session that most connections do not need most of the time.
 #[derive(Debug, Default)]
@@ -90,7 +97,7 @@ pub struct Session<P> {
     /// When something last moved.
     active: Tick,
     phase: Phase,
-    flags: u8,
+    flags: u16,
 }
 
 impl<P: Protocol> Session<P> {
@@ -104,48 +111,10 @@ impl<P: Protocol> Session<P> {
         self.call(remote, pass, Protocol::on_open);
     }
 
-    /// Bytes arrived. What the protocol does not take yet is kept; replies are in the pass.
-    ///
-    /// Afterwards the driver writes [`Pass`] output (which may refer to `input`) and gives the unsent rest to
-    /// [`handle_unsent`](Self::handle_unsent).
-    #[inline]
-    pub fn handle_bytes(&mut self, input: &[u8], remote: &dyn Remote, pass: &mut Pass) {
-        debug_assert!(self.wants_read(), "bytes read that were not wanted");
-        self.active = pass.now().tick;
-        if self.rare.as_ref().is_some_and(|rare| !rare.inbox.is_empty()) {
-            return self.continue_message(input, remote, pass);
-        }
-        let used = self.feed(input, true, remote, pass);
-        if used < input.len() && self.phase == Phase::Open {
-            self.keep_input(&input[used..], pass);
-        }
-    }
-
-    /// The peer has sent its last byte.
-    pub fn handle_eof(&mut self, remote: &dyn Remote, pass: &mut Pass) {
-        self.flags |= EOF;
-        if self.phase == Phase::Lingering {
-            self.phase = Phase::Closed;
-        } else if self.wants_resume() {
-            self.handle_resume(remote, pass);
-        }
-    }
-
-    /// Goes on with kept input, after [`wants_resume`](Self::wants_resume) said yes.
-    pub fn handle_resume(&mut self, remote: &dyn Remote, pass: &mut Pass) {
-        if self.flags & MORE_INPUT != 0 {
-            self.feed_inbox(remote, pass);
-        }
-        while self.flags & (EOF | EOF_DONE | MORE_INPUT) == EOF && self.can_take() && !pass.budget.is_spent()
-        {
-            self.feed_eof(remote, pass);
-        }
-    }
-
     /// There is room for output again, after [`wants_writable`](Self::wants_writable) said yes.
     pub fn handle_writable(&mut self, remote: &dyn Remote, pass: &mut Pass) {
         self.flags &= !WANT_WRITABLE;
-        pass.budget.frames = pass.budget.frames.saturating_sub(1);
+        pass.spend(0, 1);
         self.call(remote, pass, Protocol::on_writable);
     }
 
@@ -190,73 +159,6 @@ impl<P: Protocol> Session<P> {
         self.end(reason);
     }
 
-    /// Output of this pass that the kernel did not take, copied to the session.
-    pub fn handle_unsent(&mut self, direct: &[u8], replies: &[u8], pass: &mut Pass) {
-        let now = pass.now().tick;
-        let rare = self.rare_mut();
-        if rare.outbox.is_empty() {
-            rare.stalled_since = now;
-        }
-        rare.outbox.push(direct);
-        rare.outbox.push(replies);
-        if rare.outbox.len() >= pass.limits().high_water && self.flags & CONGESTED == 0 {
-            self.flags |= CONGESTED;
-            pass.traffic_mut().congested += 1;
-        }
-    }
-
-    /// Unsent bytes kept from earlier passes, to be written before anything newer.
-    #[must_use]
-    pub fn poll_output(&self) -> &[u8] {
-        self.rare.as_ref().map_or(&[], |rare| rare.outbox.as_slice())
-    }
-
-    /// The kernel took `count` bytes of [`poll_output`](Self::poll_output).
-    pub fn consume_output(&mut self, count: usize, pass: &Pass) {
-        let Some(rare) = &mut self.rare else { return };
-        let now = pass.now().tick;
-        rare.outbox.take_front(count);
-        rare.stalled_since = now;
-        self.active = now;
-        if self.flags & CONGESTED != 0 && rare.outbox.len() <= pass.limits().low_water {
-            self.flags = self.flags & !CONGESTED | WANT_WRITABLE;
-            self.restart_frame_clock(now);
-        }
-    }
-
-    /// Moves on from a phase that has done its work, and gives memory back. The one settling step of a pass.
-    ///
-    /// Returns `true` when the sending side is to be shut down now (shutdown(2), `SHUT_WR`).
-    #[must_use]
-    pub fn settle(&mut self, pass: &Pass) -> bool {
-        if self.rare.as_ref().is_some_and(|rare| !rare.is_needed()) && self.flags & EXHAUSTED == 0 {
-            if self.phase != Phase::Lingering {
-                self.rare = None;
-            }
-        }
-        if self.phase != Phase::Flushing || self.wants_write() || pass.queued() > 0 {
-            return false;
-        }
-        if self.flags & EOF != 0 {
-            self.phase = Phase::Closed;
-            return false;
-        }
-        let until = pass.now().tick.after(pass.spans.linger);
-        self.phase = Phase::Lingering;
-        self.rare_mut().linger_until = until;
-        true
-    }
-
-    /// `count` bytes arrived while lingering and were thrown away.
-    pub fn handle_discarded(&mut self, count: usize, pass: &Pass) {
-        let limit = pass.limits().linger_bytes;
-        let rare = self.rare_mut();
-        rare.lingered += count;
-        if rare.lingered >= limit {
-            self.phase = Phase::Closed;
-        }
-    }
-
     /// Whether bytes from the peer are wanted: open, not ended, not congested, ready, nothing left to decode.
     #[inline]
     #[must_use]
@@ -270,16 +172,23 @@ impl<P: Protocol> Session<P> {
         self.phase == Phase::Lingering && self.flags & EXHAUSTED == 0
     }
 
+    /// Whether I/O waits for the retry deadline, because the kernel was out of memory or buffers.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        self.flags & EXHAUSTED != 0
+    }
+
     /// Whether [`poll_output`](Self::poll_output) has something to send.
     #[inline]
     #[must_use]
     pub fn wants_write(&self) -> bool {
-        match &self.rare {
-            None => false,
-            Some(rare) => {
-                !rare.outbox.is_empty() && self.flags & EXHAUSTED == 0 && self.phase != Phase::Closed
-            }
-        }
+        self.has_unsent() && self.flags & EXHAUSTED == 0 && self.phase != Phase::Closed
+    }
+
+    /// Whether everything is said and sent, so that our side can be shut down.
+    #[must_use]
+    pub fn wants_shutdown(&self) -> bool {
+        self.phase == Phase::Flushing && !self.has_unsent() && self.flags & EXHAUSTED == 0
     }
 
     /// Whether the protocol is to be called for more output.
@@ -300,11 +209,19 @@ impl<P: Protocol> Session<P> {
     #[inline]
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        self.flags == 0 && self.phase == Phase::Open && self.rare.is_none()
+        debug_assert_eq!(self.flags & RARE != 0, self.rare.is_some());
+        debug_assert_eq!(self.flags & ENDING != 0, self.phase != Phase::Open);
+        self.flags == 0
+    }
+
+    /// Whether the conversation is over.
+    #[inline]
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.phase == Phase::Closed
     }
 
     /// How the conversation ended, once it has.
-    #[inline]
     #[must_use]
     pub fn close_reason(&self) -> Option<CloseReason> {
         if self.phase != Phase::Closed {
@@ -331,157 +248,11 @@ impl<P: Protocol> Session<P> {
         self.rare.as_ref().map_or(0, |rare| rare.inbox.len() + rare.outbox.len())
     }
 
-    #[inline]
-    fn can_take(&self) -> bool {
-        self.phase == Phase::Open && self.flags & (CONGESTED | NOT_READY | EXHAUSTED) == 0
-    }
-
-    /// Gives messages to the protocol until something says stop; returns how many bytes it took.
-    #[inline]
-    fn feed(&mut self, input: &[u8], direct: bool, remote: &dyn Remote, pass: &mut Pass) -> usize {
-        let mut requests = Requests::default();
-        let backlog = self.poll_output().len();
-        let mut cx =
-            Context { pass, requests: &mut requests, remote, input, at: 0, direct, backlog, framing: None };
-        let mut used = 0;
-        loop {
-            cx.at = used;
-            match self.protocol.on_bytes(&input[used..], &mut cx) {
-                Ok(Step::Consumed(count)) => used += count.get().min(input.len() - used),
-                Ok(Step::NeedMore) => break,
-                Err(error) => {
-                    cx.requests.bits |= Requests::ERROR;
-                    cx.requests.error.get_or_insert(error);
-                }
-            }
-            cx.pass.traffic_mut().frames += 1;
-            cx.pass.budget.frames = cx.pass.budget.frames.saturating_sub(1);
-            if cx.requests.bits != 0 {
-                self.grant(cx.requests);
-                if self.phase != Phase::Open {
-                    return used;
-                }
-            }
-            if !self.protocol.ready() {
-                self.flags |= NOT_READY;
-            }
-            if used == input.len() {
-                return used;
-            }
-            let congested = backlog + cx.pass.queued() >= cx.pass.limits().high_water;
-            if congested || self.flags & NOT_READY != 0 || cx.pass.budget.frames == 0 {
-                self.flags |= MORE_INPUT;
-                return used;
-            }
-        }
-        if !self.protocol.ready() {
-            self.flags |= NOT_READY;
-        }
-        if requests.bits != 0 {
-            self.grant(&mut requests);
-        }
-        used
-    }
-
-    /// New bytes behind an unfinished message: both are looked at together.
-    fn continue_message(&mut self, input: &[u8], remote: &dyn Remote, pass: &mut Pass) {
-        self.rare_mut().inbox.push(input);
-        self.feed_inbox(remote, pass);
-    }
-
-    fn feed_inbox(&mut self, remote: &dyn Remote, pass: &mut Pass) {
-        self.flags &= !MORE_INPUT;
-        let mut inbox = std::mem::take(&mut self.rare_mut().inbox);
-        let used = self.feed(inbox.as_slice(), false, remote, pass);
-        inbox.take_front(used);
-        if self.phase != Phase::Open {
-            return;
-        }
-        let left = inbox.len();
-        self.rare_mut().inbox = inbox;
-        self.note_partial(used > 0, left, pass);
-    }
-
-    fn keep_input(&mut self, rest: &[u8], pass: &Pass) {
-        self.rare_mut().inbox.push(rest);
-        self.note_partial(true, rest.len(), pass);
-    }
-
-    /// Starts the clock of an unfinished frame with its first byte, and bounds its size.
-    fn note_partial(&mut self, is_new: bool, left: usize, pass: &Pass) {
-        let partial = left > 0 && self.flags & MORE_INPUT == 0;
-        let now = pass.now().tick;
-        let rare = self.rare_mut();
-        if !partial {
-            rare.frame_since = None;
-        } else if is_new || rare.frame_since.is_none() {
-            rare.frame_since = Some(now);
-        }
-        let max = pass.limits().max_partial;
-        if partial && left > max {
-            let error = FrameError::TooLong { len: left as u64, max: max as u64 };
-            self.finish(CloseReason::Protocol(error.into()));
-        }
-    }
-
-    /// Shows the protocol the end of the stream, once per call.
-    fn feed_eof(&mut self, remote: &dyn Remote, pass: &mut Pass) {
-        let mut inbox =
-            self.rare.as_mut().map_or_else(Buffer::default, |rare| std::mem::take(&mut rare.inbox));
-        let mut requests = Requests::default();
-        let backlog = self.poll_output().len();
-        let input = inbox.as_slice();
-        let mut cx = Context {
-            pass,
-            requests: &mut requests,
-            remote,
-            input,
-            at: 0,
-            direct: false,
-            backlog,
-            framing: None,
-        };
-        let step = self.protocol.on_eof(input, &mut cx);
-        cx.pass.budget.frames = cx.pass.budget.frames.saturating_sub(1);
-        match step {
-            Ok(Step::Consumed(count)) if !inbox.is_empty() => {
-                cx.pass.traffic_mut().frames += 1;
-                let count = count.get().min(inbox.len());
-                inbox.take_front(count);
-            }
-            Ok(_) => {
-                self.flags |= EOF_DONE;
-                inbox = Buffer::default();
-            }
-            Err(error) => {
-                requests.bits |= Requests::ERROR;
-                requests.error.get_or_insert(error);
-            }
-        }
-        if !inbox.is_empty() {
-            self.rare_mut().inbox = inbox;
-        }
-        self.grant(&mut requests);
-        self.refresh_ready(pass.now().tick);
-    }
-
     /// Calls a hook that takes no input, and grants what it asks for.
     fn call(&mut self, remote: &dyn Remote, pass: &mut Pass, hook: fn(&mut P, &mut Context<'_>)) {
-        let mut requests = Requests::default();
-        let backlog = self.poll_output().len();
-        let mut cx = Context {
-            pass,
-            requests: &mut requests,
-            remote,
-            input: &[],
-            at: 0,
-            direct: false,
-            backlog,
-            framing: None,
-        };
+        let mut cx = Context::new(pass, remote, self.poll_output().len());
         hook(&mut self.protocol, &mut cx);
-        self.grant(&mut requests);
-        self.refresh_ready(pass.now().tick);
+        self.grant(pass);
     }
 
     fn refresh_ready(&mut self, now: Tick) {
@@ -500,9 +271,11 @@ impl<P: Protocol> Session<P> {
         }
     }
 
+    /// Grants what the protocol asked for, and asks it whether it is ready for more.
     #[cold]
-    fn grant(&mut self, requests: &mut Requests) {
-        let requests = std::mem::take(requests);
+    fn grant(&mut self, pass: &mut Pass) {
+        let requests = std::mem::take(&mut pass.requests);
+        self.refresh_ready(pass.now().tick);
         if requests.bits & Requests::WAKE != 0 {
             self.rare_mut().wake = requests.wake;
         }
@@ -525,7 +298,7 @@ impl<P: Protocol> Session<P> {
         if self.phase != Phase::Open {
             return;
         }
-        self.phase = Phase::Flushing;
+        self.enter(Phase::Flushing);
         if let Some(rare) = &mut self.rare {
             rare.inbox = Buffer::default();
             rare.wake = None;
@@ -540,7 +313,7 @@ impl<P: Protocol> Session<P> {
             return;
         }
         let was_open = self.phase == Phase::Open;
-        self.phase = Phase::Closed;
+        self.enter(Phase::Closed);
         let rare = self.rare_mut();
         // Once the conversation has an end, how the close itself went does not change its reason.
         if was_open || rare.reason.is_none() {
@@ -548,7 +321,18 @@ impl<P: Protocol> Session<P> {
         }
     }
 
+    fn enter(&mut self, phase: Phase) {
+        debug_assert_ne!(phase, Phase::Open, "no way back");
+        self.phase = phase;
+        self.flags |= ENDING;
+    }
+
+    fn has_unsent(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| !rare.outbox.is_empty())
+    }
+
     fn rare_mut(&mut self) -> &mut Rare {
+        self.flags |= RARE;
         self.rare.get_or_insert_default()
     }
 }

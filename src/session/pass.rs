@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::clock::{Clock, Now};
+use super::close_reason::ProtocolError;
 use super::limits::{Limits, Spans};
 
 /// A reply buffer larger than this gives its memory back after the pass.
@@ -25,23 +26,28 @@ pub struct Traffic {
     pub congested: u64,
 }
 
-/// What is left of a connection's share of one turn.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Budget {
-    pub(crate) bytes: usize,
-    pub(crate) frames: u32,
+/// What was asked for of the driver during one call; nothing almost always.
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    /// Bits of the constants below; zero is the fast path.
+    pub(crate) bits: u8,
+    pub(crate) wake: Option<Instant>,
+    pub(crate) error: Option<ProtocolError>,
 }
 
-impl Budget {
-    #[inline]
-    pub(crate) fn is_spent(self) -> bool {
-        self.bytes == 0 || self.frames == 0
-    }
+impl Requests {
+    pub(crate) const WAKE: u8 = 1;
+    pub(crate) const FINISH: u8 = 2;
+    pub(crate) const CLOSE: u8 = 4;
+    pub(crate) const WRITABLE: u8 = 8;
+    pub(crate) const ERROR: u8 = 16;
+}
 
-    #[inline]
-    pub(crate) fn spend(&mut self, bytes: usize) {
-        self.bytes = self.bytes.saturating_sub(bytes);
-    }
+/// What is left of a connection's share of one turn. A pass that comes to rest at once is not charged.
+#[derive(Debug, Clone, Copy)]
+struct Budget {
+    bytes: usize,
+    frames: u32,
 }
 
 /// The part of a driver that its sessions share, one after the other.
@@ -50,10 +56,11 @@ pub struct Pass {
     now: Now,
     limits: Limits,
     pub(crate) spans: Spans,
-    pub(crate) budget: Budget,
+    budget: Budget,
     /// The part of the current input that is to be written as it is, ahead of `replies`.
     pub(crate) direct: Range<usize>,
     pub(crate) replies: Vec<u8>,
+    pub(crate) requests: Requests,
     traffic: Traffic,
 }
 
@@ -63,7 +70,16 @@ impl Pass {
     pub fn new(limits: Limits, now: Now) -> Self {
         let spans = Spans::from(&limits);
         let budget = Budget { bytes: limits.read_budget, frames: limits.frame_budget };
-        Self { now, limits, spans, budget, direct: 0..0, replies: Vec::new(), traffic: Traffic::default() }
+        Self {
+            now,
+            limits,
+            spans,
+            budget,
+            direct: 0..0,
+            replies: Vec::new(),
+            requests: Requests::default(),
+            traffic: Traffic::default(),
+        }
     }
 
     /// A pass with default limits at the origin of a clock of its own, for tests and fuzzing.
@@ -104,8 +120,20 @@ impl Pass {
 
     /// Gives the next connection its full share.
     #[inline]
-    pub fn refill(&mut self) {
+    pub(crate) fn refill(&mut self) {
         self.budget = Budget { bytes: self.limits.read_budget, frames: self.limits.frame_budget };
+    }
+
+    /// Charges bytes, in either direction, and messages to the connection's share.
+    pub(crate) fn spend(&mut self, bytes: usize, frames: u32) {
+        self.budget.bytes = self.budget.bytes.saturating_sub(bytes);
+        self.budget.frames = self.budget.frames.saturating_sub(frames);
+    }
+
+    /// Whether the share of bytes or of messages is used up.
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.budget.bytes == 0 || self.budget.frames == 0
     }
 
     /// Bytes waiting to be written in this pass.
@@ -115,8 +143,12 @@ impl Pass {
         (self.direct.end - self.direct.start) + self.replies.len()
     }
 
-    /// Forgets `count` bytes of output from the front; they were written or copied.
+    /// Forgets `count` bytes of output from the front: they are written.
+    #[inline]
     pub(crate) fn consume(&mut self, count: usize) {
+        if count == self.queued() {
+            return self.clear_output();
+        }
         let direct = (self.direct.end - self.direct.start).min(count);
         self.direct.start += direct;
         if direct < count {

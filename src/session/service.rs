@@ -89,7 +89,7 @@ impl<C: Decoder + Encoder, S: Service> Framed<C, S> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn deliver(
         &mut self,
         found: Option<crate::codec::Frame>,

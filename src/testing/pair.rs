@@ -131,7 +131,7 @@ impl<P: Protocol> SessionPair<P> {
         while progress == Progress::Yielded {
             progress = self.connection.drive(&mut self.scratch, &mut self.pass);
         }
-        if let Progress::Closed(reason) = progress {
+        if let Some(reason) = self.connection.session().close_reason() {
             let now = *self.pass.now();
             self.connection.session_mut().handle_closed(&reason, &now);
             self.closed = Some(reason);
