@@ -20,7 +20,12 @@ fn every_seed_survives() {
         match simulation.run(seed) {
             Ok(report) if one.is_some() => println!("{report:?}"),
             Ok(_) => {}
-            Err(failure) => { failures += 1; if failures < 12 { println!("{failure}"); } }
+            Err(failure) => {
+                failures += 1;
+                if failures < 12 {
+                    println!("{failure}");
+                }
+            }
         }
     }
     assert_eq!(failures, 0);

@@ -76,9 +76,9 @@ pub(super) struct Conn {
     pub(super) token: Option<Token>,
     pub(super) pending: bool,
     nospace: bool,
-    /// An event has said so and nothing has taken it back (invariant I5).
-    pub(super) may_read: bool,
-    pub(super) may_write: bool,
+    /// How many events have said so that no refusal has taken back (invariant I5).
+    pub(super) may_read: u32,
+    pub(super) may_write: u32,
     pub(super) shut_at: Option<u64>,
     pub(super) errno: i32,
     pub(super) read_since_shut: usize,
@@ -99,7 +99,7 @@ impl Conn {
         let mut script = std::mem::take(&mut self.script);
         script.clear();
         let send_at = plan.starts_at;
-        *self = Self { id, plan, script, send_at, read_at: NEVER, may_write: true, ..Self::default() };
+        *self = Self { id, plan, script, send_at, read_at: NEVER, may_write: 1, ..Self::default() };
     }
 
     /// When the client, or the network for it, acts next.
@@ -125,6 +125,18 @@ impl Conn {
             level = level.and(Readiness::WRITABLE);
         }
         level
+    }
+
+    /// An event with this readiness was reported.
+    pub(super) fn note_event(&mut self, ready: Readiness) {
+        self.may_read += u32::from(ready.has(Readiness::READABLE));
+        self.may_write += u32::from(ready.has(Readiness::WRITABLE));
+    }
+
+    /// All events so far were noted; several say no more than one.
+    pub(super) fn settle_events(&mut self) {
+        self.may_read = self.may_read.min(1);
+        self.may_write = self.may_write.min(1);
     }
 
     /// A third of the buffer is free, as Linux has it (sk_stream_is_writeable).
@@ -322,6 +334,13 @@ impl Conn {
     /// The server was refused: space becomes an edge.
     pub(super) const fn note_refused(&mut self) {
         self.nospace = true;
+    }
+
+    /// The reactor will not connect to this client.
+    pub(super) fn leave_undialled(&mut self) {
+        self.excuses.undialled = true;
+        self.side = Side::Closed;
+        self.finish(Saw::Refused);
     }
 
     /// Whether these are the next bytes the client must hear.

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use super::conn::{Conn, Saw, Side};
+use super::conn::Conn;
 use super::faults::Faults;
 use super::judge::{judge, nanos};
 use super::kernel::{Shared, SimKernel, address_of};
@@ -100,6 +100,9 @@ impl<B: Bug> Simulation<B> {
                 world.descriptors
             ));
         }
+        let operations = world.counted.operations;
+        world.run_down();
+        debug_assert_eq!(operations, world.counted.operations, "clients make no system calls");
         judge(&world, &stats, &config)?;
         Ok(Report::of(&world, &stats))
     }
@@ -173,17 +176,14 @@ impl<B: Bug> Simulation<B> {
                     continue;
                 }
             }
-            let conn = &mut world.conns[id];
-            conn.excuses.undialled = true;
-            conn.side = Side::Closed;
-            conn.finish(Saw::Refused);
+            world.conns[id].leave_undialled();
         }
     }
 
     /// When every conversation is over only the listeners may be left; then they are drained too.
     fn stop_when_quiet(&self, reactor: &mut Reactor<SimKernel<B>>) -> Result<(), String> {
         let mut world = self.world.borrow_mut();
-        if world.stops + world.stops_taken > 0 || !world.is_quiet() {
+        if !world.may_stop() {
             return Ok(());
         }
         let (listeners, (slots, deadlines)) = (world.setting.listener_count, reactor.in_use());

@@ -58,7 +58,7 @@ fn transfer_fault(world: &mut World) -> Option<i32> {
 
 pub(super) fn read(world: &mut World, id: usize, into: &mut [u8]) -> io::Result<usize> {
     world.count(16 + id as u64);
-    if world.conns[id].side != Side::Open || !world.conns[id].may_read {
+    if world.conns[id].side != Side::Open || world.conns[id].may_read == 0 {
         world.fail(format!("connection #{id} was read without an event that says so"));
         return fails(EPIPE);
     }
@@ -71,7 +71,7 @@ pub(super) fn read(world: &mut World, id: usize, into: &mut [u8]) -> io::Result<
         return match std::mem::take(&mut conn.errno) {
             0 if conn.fin || conn.reset => Ok(0),
             0 => {
-                conn.may_read = false;
+                conn.may_read -= 1;
                 Err(io::ErrorKind::WouldBlock.into())
             }
             errno => fails(errno),
@@ -106,7 +106,7 @@ fn check_memory(world: &mut World, id: usize) {
 
 pub(super) fn write(world: &mut World, id: usize, parts: &[&[u8]]) -> io::Result<usize> {
     world.count(64 + id as u64);
-    if world.conns[id].side != Side::Open || !world.conns[id].may_write {
+    if world.conns[id].side != Side::Open || world.conns[id].may_write == 0 {
         world.fail(format!("connection #{id} was written without an event that says so"));
         return fails(EPIPE);
     }
@@ -126,7 +126,7 @@ pub(super) fn write(world: &mut World, id: usize, parts: &[&[u8]]) -> io::Result
     let room = conn.space();
     if room == 0 {
         conn.note_refused();
-        conn.may_write = false;
+        conn.may_write -= 1;
         return Err(io::ErrorKind::WouldBlock.into());
     }
     let mut count = asked.min(room);
@@ -202,6 +202,7 @@ impl World {
 
     /// The end of everything was ordered, or the drain's time is up.
     pub(super) fn was_cut_off(&self) -> bool {
-        self.stops_taken > 1 || self.stopped_at.is_some_and(|at| self.now >= at.saturating_add(self.drain))
+        self.stops_taken > 1
+            || self.stopped_at.is_some_and(|at| self.now + MS >= at.saturating_add(self.drain))
     }
 }

@@ -135,6 +135,7 @@ impl World {
         events.clear();
         self.count(1);
         self.watch_progress(timeout);
+        self.conns[..self.clients].iter_mut().for_each(Conn::settle_events);
         if self.faults.interrupts && self.rng.one_in(16) {
             return;
         }
@@ -142,7 +143,7 @@ impl World {
         loop {
             self.act();
             self.harvest(timeout == Some(0), events);
-            if !events.is_empty() || !self.to_dial.is_empty() || self.broken.is_some() {
+            if !events.is_empty() || !self.to_dial.is_empty() || self.may_stop() {
                 break;
             }
             let next = self.next_act();
@@ -257,8 +258,7 @@ impl World {
                 let conn = &mut self.conns[id];
                 conn.pending = false;
                 let ready = conn.level();
-                conn.may_read |= ready.has(Readiness::READABLE);
-                conn.may_write |= ready.has(Readiness::WRITABLE);
+                conn.note_event(ready);
                 (conn.token?, ready)
             }
             Source::Listener(at) => {
@@ -275,7 +275,7 @@ impl World {
     fn disturb(&mut self, events: &mut Vec<Event>) {
         if self.faults.duplicate && !events.is_empty() && self.rng.one_in(4) {
             let again = events[self.rng.below(events.len())];
-            self.counted.ghosts += u64::from(!self.is_live(again.token));
+            self.note_event_again(again);
             events.push(again);
         }
         if self.faults.spurious && self.rng.one_in(4) {
@@ -284,8 +284,7 @@ impl World {
             if let Some(token) = conn.token {
                 let lie = if self.rng.coin() { Readiness::READABLE } else { Readiness::WRITABLE };
                 let ready = conn.level().and(lie);
-                conn.may_read |= ready.has(Readiness::READABLE);
-                conn.may_write |= ready.has(Readiness::WRITABLE);
+                conn.note_event(ready);
                 events.push(Event { token, ready });
             }
         }
@@ -302,8 +301,12 @@ impl World {
         }
     }
 
-    fn is_live(&self, token: Token) -> bool {
-        token == Token::SIGNALS || !self.closed.contains(&token)
+    fn note_event_again(&mut self, event: Event) {
+        for conn in &mut self.conns[..self.clients] {
+            if conn.token == Some(event.token) {
+                conn.note_event(event.ready);
+            }
+        }
     }
 
     /// A socket is gone: its descriptor is free, its token must find nothing any more.
@@ -316,6 +319,22 @@ impl World {
                 self.closed.remove(0);
             }
             self.closed.push(token);
+        }
+    }
+
+    /// It is time to order the end: all is quiet and nobody has done so yet.
+    pub(super) fn may_stop(&self) -> bool {
+        self.stops + self.stops_taken == 0 && self.is_quiet()
+    }
+
+    /// The reactor is gone: what is under way arrives, and who still comes is refused.
+    pub(super) fn run_down(&mut self) {
+        while self.next_act() != NEVER {
+            self.now = self.now.max(self.next_act());
+            self.act();
+            while let Some(id) = self.to_dial.pop() {
+                self.conns[id].leave_undialled();
+            }
         }
     }
 
