@@ -312,11 +312,14 @@ impl<P: Protocol> Session<P> {
         if self.phase == Phase::Closed {
             return;
         }
+        let unflushed = self.phase == Phase::Flushing;
         let was_open = self.phase == Phase::Open;
         self.enter(Phase::Closed);
         let rare = self.rare_mut();
-        // Once the conversation has an end, how the close itself went does not change its reason.
-        if was_open || rare.reason.is_none() {
+        // Once the conversation has an end, how the close itself went does not change its reason. Only those
+        // that say that everything was flushed must not be said when it was not.
+        let too_kind = matches!(rare.reason, Some(CloseReason::Finished | CloseReason::Drained));
+        if was_open || rare.reason.is_none() || unflushed && too_kind {
             rare.reason = Some(reason);
         }
     }
