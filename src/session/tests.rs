@@ -1,8 +1,11 @@
 //! Regressions of the session, each named after the behaviour. Most were found by the simulation.
 
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
-use super::{CloseReason, Context, Limits, Protocol, ProtocolError, Step};
+use super::{Clock, CloseReason, Context, Framed, Limits, Pass, Protocol, ProtocolError, Session, Step};
+use crate::address::Address;
+use crate::codec::Lines;
+use crate::services::Echo;
 use crate::testing::SessionPair;
 
 /// Answers with one long reply and finishes.
@@ -33,4 +36,22 @@ fn a_last_reply_that_was_not_flushed_does_not_count_as_finished() {
     pair.advance(Duration::from_secs(3));
     pair.reset();
     assert_eq!(pair.close_reason(), Some(&CloseReason::Finished), "flushed, whatever came then");
+}
+
+#[test]
+fn the_idle_limit_counts_from_the_last_message_taken_not_from_the_last_read() {
+    let origin = Instant::now();
+    let clock = Clock::new(origin);
+    let at = |seconds| clock.at(origin + Duration::from_secs(seconds), SystemTime::UNIX_EPOCH);
+    let limits = Limits { frame_budget: 1, idle: Some(Duration::from_secs(10)), ..Limits::default() };
+    let mut pass = Pass::new(limits, at(0));
+    let mut session = Session::new(Framed::new(Lines::default(), Echo), pass.now());
+    session.handle_bytes(b"one\ntwo\n", &Address::Unknown, &mut pass);
+    assert!(session.wants_resume());
+
+    pass.set_now(at(7));
+    pass.refill();
+    session.handle_resume(&Address::Unknown, &mut pass);
+    let due = session.poll_timeout(&pass).expect("an idle limit");
+    assert!(!due.is_due(at(16).tick) && due.is_due(at(18).tick));
 }

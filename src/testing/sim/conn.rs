@@ -212,7 +212,8 @@ impl Conn {
         let piece = 1 + rng.below(self.plan.piece);
         self.sent += piece.min(room).min(rest);
         self.sent_at = now;
-        let more = self.sent < self.script.says.len();
+        let resets = matches!(self.plan.ending, Ending::Reset { hearing: false, .. });
+        let more = resets || self.sent < self.script.says.len();
         if more || !self.plan.fin_with_data {
             self.send_at = now + rng.nanos_below(self.plan.send_gap + 1);
         } else {
