@@ -55,3 +55,30 @@ fn the_idle_limit_counts_from_the_last_message_taken_not_from_the_last_read() {
     let due = session.poll_timeout(&pass).expect("an idle limit");
     assert!(!due.is_due(at(16).tick) && due.is_due(at(18).tick));
 }
+
+/// Produces a byte whenever it may, without an end.
+struct Endless;
+
+impl Protocol for Endless {
+    fn on_open(&mut self, cx: &mut Context<'_>) {
+        cx.want_writable();
+    }
+
+    fn on_bytes(&mut self, input: &[u8], _cx: &mut Context<'_>) -> Result<Step, ProtocolError> {
+        Ok(Step::consumed(input.len()))
+    }
+}
+
+#[test]
+fn a_protocol_that_has_asked_for_room_is_not_quiet() {
+    let origin = Instant::now();
+    let clock = Clock::new(origin);
+    let mut pass = Pass::new(Limits::default(), clock.at(origin, SystemTime::UNIX_EPOCH));
+    let mut session = Session::new(Endless, pass.now());
+    session.handle_open(&Address::Unknown, &mut pass);
+    session.handle_stop(&Address::Unknown, &mut pass);
+    assert!(session.wants_writable());
+    pass.set_now(clock.at(origin + Duration::from_secs(1), SystemTime::UNIX_EPOCH));
+    session.handle_timeout(&Address::Unknown, &mut pass);
+    assert!(session.wants_writable(), "still asked for, and not drained away");
+}
