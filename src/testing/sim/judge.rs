@@ -130,7 +130,10 @@ impl Judge<'_> {
 
     fn write_timeout(&self, at: u64) -> Result<(), String> {
         must(self.conn.plan.ending == Ending::Deaf, "a write timed out towards a client that reads")?;
-        self.in_time(self.conn.wrote_at, self.config.limits.write.map_or(0, nanos), at)
+        let limit = self.config.limits.write.map_or(0, nanos);
+        must(at + MS >= self.conn.wrote_at + limit, "a write timed out before its time")?;
+        // The clock starts with the first byte that is refused, which was read before.
+        must(at <= self.conn.moved_at + limit + LATE, "a write timed out too late")
     }
 
     fn in_time(&self, since: u64, limit: u64, at: u64) -> Result<(), String> {
