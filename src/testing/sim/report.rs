@@ -1,19 +1,22 @@
 //! What one run came to.
 
 use std::fmt;
+use std::ops::AddAssign;
 use std::time::Duration;
 
 use super::world::World;
 use crate::reactor::Stats;
 
-/// A run that was survived.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A run that was survived, or the sum of several.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
     /// Connections that were served.
     pub connections: u64,
-    /// Bytes moved by the server, both directions together.
-    pub bytes: u64,
+    /// Bytes that the reactor read.
+    pub bytes_received: u64,
+    /// Bytes that the reactor wrote.
+    pub bytes_sent: u64,
     /// System calls of the simulated kernel.
     pub operations: u64,
     /// Turns of the loop.
@@ -28,12 +31,25 @@ impl Report {
     pub(super) fn of(world: &World, stats: &Stats) -> Self {
         Self {
             connections: stats.accepted + stats.connected,
-            bytes: world.counted.bytes_read + world.counted.bytes_written,
+            bytes_received: world.counted.bytes_read,
+            bytes_sent: world.counted.bytes_written,
             operations: world.counted.operations,
             turns: stats.turns,
             elapsed: Duration::from_nanos(world.now),
             trace: world.trace(),
         }
+    }
+}
+
+impl AddAssign for Report {
+    fn add_assign(&mut self, other: Self) {
+        self.connections += other.connections;
+        self.bytes_received += other.bytes_received;
+        self.bytes_sent += other.bytes_sent;
+        self.operations += other.operations;
+        self.turns += other.turns;
+        self.elapsed += other.elapsed;
+        self.trace ^= other.trace;
     }
 }
 
