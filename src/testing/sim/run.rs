@@ -119,7 +119,7 @@ impl<B: Bug> Simulation<B> {
             world.conns.resize_with(setting.clients, Conn::default);
         }
         let mut sizes = [0; 16];
-        for id in 0..setting.clients {
+        for (id, size_of) in sizes[..setting.clients].iter_mut().enumerate() {
             let (service, dial) = draw_dial(&setting, &mut rng);
             let size = self.conversation.as_ref().map_or_else(|| draw_size(&mut rng), |own| own.says.len());
             let plan = Plan::draw(service, dial, size, &mut rng);
@@ -131,7 +131,7 @@ impl<B: Bug> Simulation<B> {
                 conn.script.hears.extend_from_slice(&own.hears);
             }
             adapt(conn, &mut rng);
-            sizes[id] = size;
+            *size_of = size;
         }
         world.drought = draw_drought(faults.accept_droughts, &mut rng);
         world.reset(rng);

@@ -155,7 +155,8 @@ impl World {
                 }
                 break;
             }
-            self.now = next;
+            // A poll that returned late has left some behind.
+            self.now = self.now.max(next);
         }
         if self.faults.late && self.rng.one_in(4) {
             self.now += self.rng.nanos_below(3 * MS);
