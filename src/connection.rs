@@ -71,8 +71,8 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
             if !self.ready.has(Readiness::READABLE) {
                 return Progress::Idle;
             }
-            self.fill(scratch, pass);
-            if self.session.is_plain() && !self.ready.has(Readiness::READABLE) {
+            let answered = self.fill(scratch, pass);
+            if answered && !self.ready.has(Readiness::READABLE) {
                 return Progress::Idle;
             }
         }
@@ -162,7 +162,9 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
 
     fn act(&mut self, action: Action, scratch: &mut [u8], pass: &mut Pass) {
         match action {
-            Action::Read => return self.fill(scratch, pass),
+            Action::Read => {
+                self.fill(scratch, pass);
+            }
             Action::FlushKept => self.flush_kept(pass),
             Action::Resume => self.session.handle_resume(&self.stream, pass),
             Action::Produce => self.session.handle_writable(&self.stream, pass),
@@ -185,20 +187,20 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         }
     }
 
-    /// Reads once, hands the bytes on, and writes the answers.
+    /// Reads once, hands the bytes on, and writes the answers. Says whether that left nothing else to do.
     #[inline(always)]
-    fn fill(&mut self, scratch: &mut [u8], pass: &mut Pass) {
+    fn fill(&mut self, scratch: &mut [u8], pass: &mut Pass) -> bool {
         let count = match self.stream.read(scratch) {
             Ok(count) if count > 0 => count,
             other => match self.read_again(other, scratch, pass) {
                 Some(count) => count,
-                None => return,
+                None => return false,
             },
         };
         self.note_read(count, scratch.len(), pass);
         let input = &scratch[..count];
         self.session.handle_bytes(input, &self.stream, pass);
-        self.flush_input(input, pass);
+        self.flush_input(input, pass)
     }
 
     /// A read that gave no bytes: the end of the stream, nothing there, or a failure. A signal may have
@@ -241,9 +243,9 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
     }
 
     /// Writes what the pass has collected; `input` is what its direct part refers to. Mostly that part is
-    /// all, and the kernel takes it.
+    /// all, and the kernel takes it. Says whether nothing else is left to do.
     #[inline(always)]
-    fn flush_input(&mut self, input: &[u8], pass: &mut Pass) {
+    fn flush_input(&mut self, input: &[u8], pass: &mut Pass) -> bool {
         let direct = &input[pass.direct.clone()];
         let simple = self.session.is_plain() && pass.replies.is_empty() && !direct.is_empty();
         if simple && self.ready.has(Readiness::WRITABLE) {
@@ -251,7 +253,7 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
             if matches!(written, Ok(count) if count == direct.len()) {
                 pass.traffic_mut().bytes_out += direct.len() as u64;
                 pass.direct = 0..0;
-                return;
+                return true;
             }
             let written = attempt_again(written, || self.stream.write(direct));
             self.after_write(written, pass);
@@ -259,6 +261,7 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         if pass.queued() > 0 {
             self.write_pass(input, pass);
         }
+        self.session.is_plain()
     }
 
     #[cold]
@@ -351,7 +354,7 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         }
     }
 
-    fn shut_down(&mut self, pass: &Pass) {
+    fn shut_down(&mut self, pass: &mut Pass) {
         if self.session.handle_flushed(pass)
             && let Attempt::Failed(failure) = attempt(|| self.stream.shutdown_write())
         {
@@ -445,6 +448,6 @@ mod tests {
         assert_ne!(bench.timeout_at(3_600_001), Progress::Closed);
         assert_eq!(bench.connection.stream_mut().take_output(), b"in time");
         assert_eq!(bench.timeout_at(2 * 3_600_002), Progress::Closed);
-        assert_eq!(bench.connection.session().close_reason(), Some(CloseReason::Idle));
+        assert_eq!(bench.connection.session().close_reason(&bench.pass), Some(CloseReason::Idle));
     }
 }

@@ -39,6 +39,13 @@ impl Readiness {
     /// The peer has ended its side, or the connection is broken: read on until the end, no further event comes.
     pub const READ_CLOSED: Self = Self(4);
 
+    /// A set of [`READABLE`](Self::READABLE) and [`WRITABLE`](Self::WRITABLE).
+    #[inline]
+    #[must_use]
+    pub const fn new(readable: bool, writable: bool) -> Self {
+        Self(readable as u8 | (writable as u8) << 1)
+    }
+
     /// Both sets together.
     #[inline]
     #[must_use]

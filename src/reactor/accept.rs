@@ -141,7 +141,7 @@ impl<K: Kernel> Reactor<K> {
 
     fn not_registered(&mut self, mut connection: super::Conn<K>, source: &std::io::Error) {
         let reason = CloseReason::Io(Failure::of_stream(source));
-        connection.session_mut().handle_closed(&reason, self.pass.now());
+        connection.session_mut().handle_closed(&reason, &mut self.pass);
         self.count_close(&reason);
         self.stats.register_errors += 1;
         if let Some(suppressed) = self.warnings.register.permit(self.pass.now().tick) {

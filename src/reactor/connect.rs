@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use super::slots::key_of;
 use super::{Entry, Reactor, Slot};
 use crate::address::Address;
 use crate::connection::Connection;
@@ -73,7 +72,6 @@ impl<K: Kernel> Reactor<K> {
 
     /// The same slot and token go on as a connection: it is registered already.
     fn connected(&mut self, token: Token) {
-        self.deadlines.disarm(key_of(token));
         let Some(entry) = self.slots.get_mut(token) else { return };
         let Slot::Connecting(connecting) = &mut entry.slot else { return };
         let ready = connecting.ready;

@@ -1,13 +1,14 @@
 //! The seam to the kernel on mio: this file is all the reactor knows of it.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll};
+use rustix::net::{SendAncillaryBuffer, SendFlags};
 
 use super::handle::Orders;
 use crate::address::Address;
@@ -60,7 +61,7 @@ impl MioKernel {
 }
 
 impl Kernel for MioKernel {
-    type Stream = TcpStream;
+    type Stream = Socket;
     type Listener = TcpListener;
 
     #[inline]
@@ -86,13 +87,7 @@ impl Kernel for MioKernel {
     #[inline]
     fn events(&self) -> impl Iterator<Item = Event> + '_ {
         self.events.iter().map(|event| {
-            let mut ready = Readiness::NONE;
-            if event.is_readable() || event.is_error() {
-                ready = ready.and(Readiness::READABLE);
-            }
-            if event.is_writable() {
-                ready = ready.and(Readiness::WRITABLE);
-            }
+            let mut ready = Readiness::new(event.is_readable(), event.is_writable());
             if event.is_read_closed() || event.is_error() {
                 ready = ready.and(Readiness::READABLE).and(Readiness::READ_CLOSED);
             }
@@ -100,12 +95,12 @@ impl Kernel for MioKernel {
         })
     }
 
-    fn accept(&mut self, listener: &TcpListener) -> io::Result<(TcpStream, Address)> {
+    fn accept(&mut self, listener: &TcpListener) -> io::Result<(Socket, Address)> {
         let (stream, addr) = listener.accept()?;
         // Elsewhere than on Linux an accepted socket does not inherit it.
         #[cfg(not(target_os = "linux"))]
         stream.set_nodelay(true)?;
-        Ok((stream, Address::Tcp(addr)))
+        Ok((Socket(stream), Address::Tcp(addr)))
     }
 
     fn shed(&mut self, listener: &TcpListener) -> io::Result<bool> {
@@ -119,26 +114,26 @@ impl Kernel for MioKernel {
         accepted.map(|()| true)
     }
 
-    fn connect(&mut self, to: &Address) -> io::Result<TcpStream> {
+    fn connect(&mut self, to: &Address) -> io::Result<Socket> {
         let addr = to.socket_addr().ok_or(io::ErrorKind::InvalidInput)?;
         let stream = TcpStream::connect(addr)?;
         stream.set_nodelay(true)?;
-        Ok(stream)
+        Ok(Socket(stream))
     }
 
-    fn connect_result(&mut self, stream: &TcpStream) -> io::Result<bool> {
-        if let Some(error) = stream.take_error()? {
+    fn connect_result(&mut self, stream: &Socket) -> io::Result<bool> {
+        if let Some(error) = stream.0.take_error()? {
             return Err(error);
         }
-        match stream.peer_addr() {
+        match stream.0.peer_addr() {
             Ok(_) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    fn register_stream(&mut self, stream: &mut TcpStream, token: Token) -> io::Result<()> {
-        self.poll.registry().register(stream, mio::Token(token.0), BOTH)
+    fn register_stream(&mut self, stream: &mut Socket, token: Token) -> io::Result<()> {
+        self.poll.registry().register(&mut stream.0, mio::Token(token.0), BOTH)
     }
 
     fn register_listener(&mut self, listener: &mut TcpListener, token: Token) -> io::Result<()> {
@@ -160,15 +155,47 @@ fn take_reserve() -> Option<File> {
     File::open("/dev/null").ok()
 }
 
-impl Remote for TcpStream {
-    fn address(&self) -> Address {
-        self.peer_addr().map_or(Address::Unknown, Address::Tcp)
+/// A TCP socket of mio's. It reads and writes through rustix, which makes the system call in place.
+#[derive(Debug)]
+pub struct Socket(TcpStream);
+
+impl Read for Socket {
+    #[inline]
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        rustix::io::read(&self.0, into).map_err(failed)
     }
 }
 
-impl Stream for TcpStream {
+impl Write for Socket {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        rustix::net::send(&self.0, bytes, SendFlags::NOSIGNAL).map_err(failed)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(rustix::net::sendmsg(&self.0, slices, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn failed(errno: rustix::io::Errno) -> io::Error {
+    errno.into()
+}
+
+impl Remote for Socket {
+    fn address(&self) -> Address {
+        self.0.peer_addr().map_or(Address::Unknown, Address::Tcp)
+    }
+}
+
+impl Stream for Socket {
     fn shutdown_write(&self) -> io::Result<()> {
-        self.shutdown(Shutdown::Write)
+        self.0.shutdown(Shutdown::Write)
     }
 }
 

@@ -24,7 +24,7 @@ mod throttle;
 
 pub use self::config::{Config, OverLimit};
 pub use self::handle::Handle;
-pub use self::mio_kernel::MioKernel;
+pub use self::mio_kernel::{MioKernel, Socket};
 pub use self::stats::Stats;
 
 use std::net::SocketAddr;
@@ -61,21 +61,26 @@ enum Slot<K: Kernel> {
     Listener(Box<Listening<K>>),
 }
 
+/// The slot is in the ready queue, and not because of an event.
+const QUEUED: u8 = 1;
+/// The slot's deadline has fired.
+const DUE: u8 = 2;
+/// The slot was served out of the queue in the turn that it notes: an event must not serve it again.
+const SERVED: u8 = 4;
+
 /// A slot with what the loop notes about it.
 #[derive(Debug)]
 struct Entry<K: Kernel> {
-    /// It is in the ready queue for more than an event.
-    queued: bool,
-    /// Its deadline has fired.
-    due: bool,
-    /// The turn that served it last, to serve it once per turn; the lowest bits are enough.
+    /// [`QUEUED`], [`DUE`] and [`SERVED`]; zero for a connection that only waits for events.
+    marks: u8,
+    /// The turn of [`SERVED`], its lowest bits.
     served: u16,
     slot: Slot<K>,
 }
 
 impl<K: Kernel> Entry<K> {
     const fn new(slot: Slot<K>) -> Self {
-        Self { queued: false, due: false, served: 0, slot }
+        Self { marks: 0, served: 0, slot }
     }
 }
 
@@ -109,8 +114,8 @@ pub struct Reactor<K: Kernel = MioKernel> {
     slots: Slots<Entry<K>>,
     /// Whom to serve in the next step four, in this order, and what events have said about them.
     ready: Vec<Event>,
-    /// The snapshot being served; kept for its memory.
-    serving: Vec<Event>,
+    /// The last snapshot's memory.
+    spare: Vec<Event>,
     deadlines: Deadlines,
     pass: Pass,
     scratch: Box<[u8]>,
@@ -207,7 +212,7 @@ impl<K: Kernel> Reactor<K> {
             kernel,
             slots: Slots::new(),
             ready: Vec::new(),
-            serving: Vec::new(),
+            spare: Vec::new(),
             deadlines: Deadlines::default(),
             pass: Pass::new(config.limits.clone(), now),
             scratch,
@@ -278,10 +283,10 @@ impl<K: Kernel> Reactor<K> {
         &mut self.kernel
     }
 
-    /// Slots in use and deadlines armed: both zero when nothing is open.
+    /// Slots in use: connections, those in the making, and listeners.
     #[must_use]
-    pub fn in_use(&self) -> (usize, usize) {
-        (self.slots.len(), self.deadlines.len())
+    pub fn slots_in_use(&self) -> usize {
+        self.slots.len()
     }
 
     fn poll_timeout(&self, max_wait: Option<Duration>) -> Option<Duration> {
@@ -307,8 +312,12 @@ impl<K: Kernel> Reactor<K> {
     }
 
     /// Events wait in the queue behind those who were not finished last turn.
+    #[inline(never)]
     fn note_events(&mut self) {
-        self.ready.extend(self.kernel.events());
+        // Taken out for the loop, so that its length stays in a register.
+        let mut ready = std::mem::take(&mut self.ready);
+        ready.extend(self.kernel.events());
+        self.ready = ready;
     }
 
     fn note_deadlines(&mut self) {
@@ -316,7 +325,7 @@ impl<K: Kernel> Reactor<K> {
         while let Some(key) = self.deadlines.pop_due(now) {
             let Some(token) = self.slots.token_of(key) else { continue };
             if let Some(entry) = self.slots.get_mut(token) {
-                entry.due = true;
+                entry.marks |= DUE;
                 enqueue(entry, token, &mut self.ready);
             }
         }
@@ -339,8 +348,8 @@ impl<K: Kernel> Reactor<K> {
         }
     }
 
+    /// Its deadline entry stays: it fires for nobody, or too early for whoever has the key then.
     fn remove(&mut self, token: Token) -> Option<Entry<K>> {
-        self.deadlines.disarm(key_of(token));
         self.slots.remove(token)
     }
 }
@@ -351,8 +360,8 @@ const fn planted<K: Kernel>(bug: Planted) -> bool {
 }
 
 fn enqueue<K: Kernel>(entry: &mut Entry<K>, token: Token, ready: &mut Vec<Event>) {
-    if !entry.queued {
-        entry.queued = true;
+    if entry.marks & QUEUED == 0 {
+        entry.marks |= QUEUED;
         ready.push(Event { token, ready: Readiness::NONE });
     }
 }

@@ -3,21 +3,23 @@
 use log::{Level, debug, log_enabled, trace, warn};
 
 use super::slots::key_of;
-use super::{Conn, Entry, Reactor, Slot, planted};
+use super::{Conn, DUE, Entry, Reactor, SERVED, Slot, planted};
 use crate::connection::Progress;
 use crate::kernel::{Event, Kernel, Planted, Readiness, Token};
 use crate::session::{CloseReason, Remote};
 
 impl<K: Kernel> Reactor<K> {
     /// Serves a snapshot of the queue: what is queued meanwhile waits for the next turn.
+    #[inline(never)]
     pub(super) fn serve_ready(&mut self) {
         self.turn = self.turn.wrapping_add(1);
-        let mut serving = std::mem::take(&mut self.serving);
-        std::mem::swap(&mut serving, &mut self.ready);
-        for event in serving.drain(..) {
-            self.serve(event);
+        let spare = std::mem::take(&mut self.spare);
+        let mut serving = std::mem::replace(&mut self.ready, spare);
+        for event in &serving {
+            self.serve(*event);
         }
-        self.serving = serving;
+        serving.clear();
+        self.spare = serving;
         self.resume_paused();
     }
 
@@ -25,11 +27,8 @@ impl<K: Kernel> Reactor<K> {
     fn serve(&mut self, event: Event) {
         let Some(entry) = self.slots.get_mut(event.token) else { return self.serve_outside(event) };
         if let Slot::Peer(connection) = &mut entry.slot
-            && entry.served != self.turn
-            && !entry.due
+            && entry.marks == 0
         {
-            entry.served = self.turn;
-            entry.queued = false;
             connection.note(event.ready);
             match connection.drive(&mut self.scratch, &mut self.pass) {
                 Progress::Idle => {}
@@ -40,22 +39,27 @@ impl<K: Kernel> Reactor<K> {
         }
     }
 
-    /// Something that was served in this turn already, whose deadline has fired, or that is no connection.
+    /// Something that was served in this turn already, was queued or whose deadline has fired, or that is no
+    /// connection.
     #[cold]
     #[inline(never)]
     fn serve_rarely(&mut self, Event { token, ready }: Event) {
         let Some(entry) = self.slots.get_mut(token) else { return };
-        if entry.served == self.turn {
+        if entry.marks & SERVED != 0 && entry.served == self.turn {
             return self.note_again(token, ready);
         }
+        let due = entry.marks & DUE != 0;
         entry.served = self.turn;
-        entry.queued = false;
-        let due = std::mem::take(&mut entry.due);
+        entry.marks = SERVED;
         match &mut entry.slot {
             Slot::Peer(connection) => {
                 connection.note(ready);
-                let progress = connection.handle_timeout(&mut self.scratch, &mut self.pass);
-                self.after_drive(token, progress, true);
+                let progress = if due {
+                    connection.handle_timeout(&mut self.scratch, &mut self.pass)
+                } else {
+                    connection.drive(&mut self.scratch, &mut self.pass)
+                };
+                self.after_drive(token, progress, due);
             }
             Slot::Listener(_) => self.serve_listener(token),
             Slot::Connecting(connecting) => {
@@ -124,9 +128,9 @@ impl<K: Kernel> Reactor<K> {
     /// Ends a connection: for `aborted`, or for the reason its session has.
     pub(super) fn close(&mut self, token: Token, aborted: Option<CloseReason>) {
         let Some(Entry { slot: Slot::Peer(mut connection), .. }) = self.remove(token) else { return };
-        let own = connection.session().close_reason();
+        let own = connection.session().close_reason(&self.pass);
         let reason = &own.or(aborted).unwrap_or(CloseReason::Closed);
-        connection.session_mut().handle_closed(reason, self.pass.now());
+        connection.session_mut().handle_closed(reason, &mut self.pass);
         self.count_close(reason);
         if log_enabled!(Level::Debug) {
             log_close::<K>(&connection, token, reason);

@@ -118,7 +118,7 @@ impl<'a> Context<'a> {
     /// [`on_bytes`](super::Protocol::on_bytes), or the frame of [`on_frame`](super::Service::on_frame).
     ///
     /// # Panics
-    /// When `range` is outside that slice, as indexing would.
+    /// When `range` is outside that slice, at the latest when it is to be written.
     #[inline(always)]
     pub fn reply_input(&mut self, range: Range<usize>) {
         match self.framing {
@@ -178,7 +178,7 @@ impl<'a> Context<'a> {
     /// A part of the input that follows nothing, or the part before it, is written from where it is.
     #[inline(always)]
     fn write_input(&mut self, range: Range<usize>) {
-        assert!(range.start <= range.end && range.end <= self.input.len(), "range outside the input");
+        debug_assert!(range.start <= range.end && range.end <= self.input.len(), "range outside the input");
         let pass = &mut *self.pass;
         if self.direct && pass.replies.is_empty() && pass.direct.is_empty() {
             pass.direct = range;

@@ -42,7 +42,7 @@ impl<P: Protocol> Session<P> {
         self.handle_retry(pass);
         match self.phase {
             Phase::Open => self.on_open_timeout(remote, pass),
-            Phase::Flushing if is_due(self.write_deadline(pass)) => self.end(CloseReason::WriteTimeout),
+            Phase::Flushing if is_due(self.write_deadline(pass)) => self.end(CloseReason::WriteTimeout, pass),
             Phase::Lingering if is_due(self.rare.as_ref().map(|rare| rare.linger_until)) => {
                 self.enter(Phase::Closed);
             }
@@ -54,11 +54,11 @@ impl<P: Protocol> Session<P> {
         let now = pass.now().tick;
         let is_due = |deadline: Option<Tick>| deadline.is_some_and(|at| at.is_due(now));
         if is_due(self.write_deadline(pass)) {
-            self.end(CloseReason::WriteTimeout);
+            self.end(CloseReason::WriteTimeout, pass);
         } else if is_due(self.frame_deadline(pass)) {
             self.finish(CloseReason::FrameTimeout);
         } else if is_due(self.idle_deadline(pass)) {
-            self.end(CloseReason::Idle);
+            self.end(CloseReason::Idle, pass);
         } else if is_due(self.quiet_deadline(pass)) {
             self.finish(CloseReason::Drained);
         } else if is_due(self.wake_deadline(pass)) {

@@ -8,6 +8,13 @@ use super::protocol::{Protocol, Step};
 use super::{CONGESTED, EOF, EOF_DONE, EXHAUSTED, MORE_INPUT, NOT_READY, Phase, RARE, Session};
 use crate::codec::FrameError;
 
+/// Where replies to an input stand: whether they may be written from it, and behind how many unsent bytes.
+#[derive(Debug, Clone, Copy)]
+struct Output {
+    direct: bool,
+    backlog: usize,
+}
+
 impl<P: Protocol> Session<P> {
     /// Bytes arrived. What the protocol does not take yet is kept; replies are in the pass.
     ///
@@ -17,10 +24,25 @@ impl<P: Protocol> Session<P> {
     pub fn handle_bytes(&mut self, input: &[u8], remote: &dyn Remote, pass: &mut Pass) {
         debug_assert!(self.wants_read(), "bytes read that were not wanted");
         self.active = pass.now().tick;
-        if self.flags & RARE != 0 && self.continue_message(input, remote, pass) {
-            return;
+        if self.flags & RARE != 0 {
+            return self.handle_more_bytes(input, remote, pass);
         }
-        let used = self.feed(input, true, remote, pass);
+        let used = self.feed(input, Output { direct: true, backlog: 0 }, remote, pass);
+        if used < input.len() {
+            self.keep_input(&input[used..], pass);
+        }
+    }
+
+    /// Bytes arrived on a session that keeps something already: an unfinished message, or unsent output.
+    #[inline(never)]
+    fn handle_more_bytes(&mut self, input: &[u8], remote: &dyn Remote, pass: &mut Pass) {
+        let backlog = self.poll_output().len();
+        let rare = self.rare_mut();
+        if !rare.inbox.is_empty() {
+            rare.inbox.push(input);
+            return self.feed_inbox(remote, pass);
+        }
+        let used = self.feed(input, Output { direct: true, backlog }, remote, pass);
         if used < input.len() {
             self.keep_input(&input[used..], pass);
         }
@@ -54,13 +76,12 @@ impl<P: Protocol> Session<P> {
 
     /// Gives messages to the protocol until something says stop; returns how many bytes it took.
     #[inline(always)]
-    fn feed(&mut self, input: &[u8], direct: bool, remote: &dyn Remote, pass: &mut Pass) -> usize {
-        let backlog = if self.flags & RARE == 0 { 0 } else { self.poll_output().len() };
-        let first = self.feed_one(input, 0, (direct, backlog), remote, pass);
+    fn feed(&mut self, input: &[u8], output: Output, remote: &dyn Remote, pass: &mut Pass) -> usize {
+        let first = self.feed_one(input, 0, output, remote, pass);
         if first >= input.len() {
             return input.len();
         }
-        self.feed_rest(input, first, (direct, backlog), remote, pass)
+        self.feed_rest(input, first, output, remote, pass)
     }
 
     /// All messages but the first of one input.
@@ -69,12 +90,12 @@ impl<P: Protocol> Session<P> {
         &mut self,
         input: &[u8],
         first: usize,
-        output: (bool, usize),
+        output: Output,
         remote: &dyn Remote,
         pass: &mut Pass,
     ) -> usize {
         let (mut used, mut taken) = (first, first);
-        while taken > 0 && used < input.len() && self.may_feed_on(output.1, pass) {
+        while taken > 0 && used < input.len() && self.may_feed_on(output.backlog, pass) {
             taken = self.feed_one(input, used, output, remote, pass);
             used += taken;
         }
@@ -87,7 +108,7 @@ impl<P: Protocol> Session<P> {
         &mut self,
         input: &[u8],
         at: usize,
-        (direct, backlog): (bool, usize),
+        Output { direct, backlog }: Output,
         remote: &dyn Remote,
         pass: &mut Pass,
     ) -> usize {
@@ -131,23 +152,12 @@ impl<P: Protocol> Session<P> {
         !stopped
     }
 
-    /// New bytes behind an unfinished message: both are looked at together. `false` when there is none.
-    #[inline(never)]
-    fn continue_message(&mut self, input: &[u8], remote: &dyn Remote, pass: &mut Pass) -> bool {
-        let rare = self.rare_mut();
-        if rare.inbox.is_empty() {
-            return false;
-        }
-        rare.inbox.push(input);
-        self.feed_inbox(remote, pass);
-        true
-    }
-
     #[inline(never)]
     fn feed_inbox(&mut self, remote: &dyn Remote, pass: &mut Pass) {
         self.flags &= !MORE_INPUT;
+        let output = Output { direct: false, backlog: self.poll_output().len() };
         let mut inbox = std::mem::take(&mut self.rare_mut().inbox);
-        let used = self.feed(inbox.as_slice(), false, remote, pass);
+        let used = self.feed(inbox.as_slice(), output, remote, pass);
         inbox.take_front(used);
         if self.phase != Phase::Open {
             return;

@@ -143,20 +143,15 @@ impl<P: Protocol> Session<P> {
 
     /// A call on the socket failed. Out of memory or buffers is waited out; anything else ends the conversation.
     #[cold]
-    pub fn handle_failure(&mut self, failure: Failure, pass: &Pass) {
+    pub fn handle_failure(&mut self, failure: Failure, pass: &mut Pass) {
         match failure.class {
             FailureClass::Exhausted | FailureClass::Retry => {
                 self.flags |= EXHAUSTED;
                 self.rare_mut().retry_at = pass.now().tick.after(pass.spans.retry);
             }
-            FailureClass::PeerGone => self.end(CloseReason::PeerGone(failure)),
-            FailureClass::Fatal => self.end(CloseReason::Io(failure)),
+            FailureClass::PeerGone => self.end(CloseReason::PeerGone(failure), pass),
+            FailureClass::Fatal => self.end(CloseReason::Io(failure), pass),
         }
-    }
-
-    /// Ends the conversation at once, for a reason outside it.
-    pub fn handle_abort(&mut self, reason: CloseReason) {
-        self.end(reason);
     }
 
     /// Whether bytes from the peer are wanted: open, not ended, not congested, ready, nothing left to decode.
@@ -221,19 +216,21 @@ impl<P: Protocol> Session<P> {
         self.phase == Phase::Closed
     }
 
-    /// How the conversation ended, once it has.
+    /// How the conversation ended, once it has. To be asked in the pass in which it did.
     #[must_use]
-    pub fn close_reason(&self) -> Option<CloseReason> {
+    pub fn close_reason(&self, pass: &Pass) -> Option<CloseReason> {
         if self.phase != Phase::Closed {
             return None;
         }
-        let reason = self.rare.as_ref().and_then(|rare| rare.reason.clone());
-        Some(reason.unwrap_or(CloseReason::Eof))
+        // Once the conversation has an end, how the close itself went does not change its reason.
+        let first = self.rare.as_ref().and_then(|rare| rare.reason.as_ref());
+        Some(first.or(pass.ended.as_ref()).cloned().unwrap_or(CloseReason::Eof))
     }
 
     /// Tells the protocol that the conversation has ended. To be called once, last.
-    pub fn handle_closed(&mut self, reason: &CloseReason, now: &Now) {
-        self.protocol.on_close(reason, now);
+    pub fn handle_closed(&mut self, reason: &CloseReason, pass: &mut Pass) {
+        pass.ended = None;
+        self.protocol.on_close(reason, pass.now());
     }
 
     /// The protocol, for tests and for drivers that collect results.
@@ -252,7 +249,11 @@ impl<P: Protocol> Session<P> {
     fn call(&mut self, remote: &dyn Remote, pass: &mut Pass, hook: fn(&mut P, &mut Context<'_>)) {
         let mut cx = Context::new(pass, remote, self.poll_output().len());
         hook(&mut self.protocol, &mut cx);
-        self.grant(pass);
+        if pass.requests.bits != 0 {
+            self.grant(pass);
+        } else {
+            self.refresh_ready(pass.now().tick);
+        }
     }
 
     fn refresh_ready(&mut self, now: Tick) {
@@ -286,7 +287,7 @@ impl<P: Protocol> Session<P> {
             self.finish(CloseReason::Protocol(error));
         }
         if requests.bits & Requests::CLOSE != 0 {
-            self.end(CloseReason::Closed);
+            self.end(CloseReason::Closed, pass);
         } else if requests.bits & Requests::FINISH != 0 {
             let reason = if self.flags & EOF != 0 { CloseReason::Eof } else { CloseReason::Finished };
             self.finish(reason);
@@ -308,20 +309,20 @@ impl<P: Protocol> Session<P> {
         }
     }
 
-    fn end(&mut self, reason: CloseReason) {
+    /// Over, at once. The reason needs no memory here: the driver asks for it before it goes on.
+    fn end(&mut self, reason: CloseReason, pass: &mut Pass) {
         if self.phase == Phase::Closed {
             return;
         }
-        let unflushed = self.phase == Phase::Flushing;
-        let was_open = self.phase == Phase::Open;
-        self.enter(Phase::Closed);
-        let rare = self.rare_mut();
-        // Once the conversation has an end, how the close itself went does not change its reason. Only those
-        // that say that everything was flushed must not be said when it was not.
-        let too_kind = matches!(rare.reason, Some(CloseReason::Finished | CloseReason::Drained));
-        if was_open || rare.reason.is_none() || unflushed && too_kind {
-            rare.reason = Some(reason);
+        if self.phase == Phase::Flushing
+            && let Some(rare) = &mut self.rare
+            && matches!(rare.reason, Some(CloseReason::Finished | CloseReason::Drained))
+        {
+            // These say that everything was flushed, and it was not.
+            rare.reason = None;
         }
+        self.enter(Phase::Closed);
+        pass.ended = Some(reason);
     }
 
     fn enter(&mut self, phase: Phase) {

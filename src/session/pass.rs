@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use super::clock::{Clock, Now};
-use super::close_reason::ProtocolError;
+use super::close_reason::{CloseReason, ProtocolError};
 use super::limits::{Limits, Spans};
 
 /// A reply buffer larger than this gives its memory back after the pass.
@@ -46,8 +46,14 @@ impl Requests {
 /// What is left of a connection's share of one turn. A pass that comes to rest at once is not charged.
 #[derive(Debug, Clone, Copy)]
 struct Budget {
-    bytes: usize,
+    bytes: u32,
     frames: u32,
+}
+
+impl From<&Limits> for Budget {
+    fn from(limits: &Limits) -> Self {
+        Self { bytes: u32::try_from(limits.read_budget).unwrap_or(u32::MAX), frames: limits.frame_budget }
+    }
 }
 
 /// The part of a driver that its sessions share, one after the other.
@@ -56,11 +62,15 @@ pub struct Pass {
     now: Now,
     limits: Limits,
     pub(crate) spans: Spans,
+    /// One connection's whole share, and what is left of it.
+    share: Budget,
     budget: Budget,
     /// The part of the current input that is to be written as it is, ahead of `replies`.
     pub(crate) direct: Range<usize>,
     pub(crate) replies: Vec<u8>,
     pub(crate) requests: Requests,
+    /// Why the session being driven ended in this pass.
+    pub(crate) ended: Option<CloseReason>,
     traffic: Traffic,
 }
 
@@ -69,15 +79,17 @@ impl Pass {
     #[must_use]
     pub fn new(limits: Limits, now: Now) -> Self {
         let spans = Spans::from(&limits);
-        let budget = Budget { bytes: limits.read_budget, frames: limits.frame_budget };
+        let share = Budget::from(&limits);
         Self {
             now,
             limits,
             spans,
-            budget,
+            share,
+            budget: share,
             direct: 0..0,
             replies: Vec::new(),
             requests: Requests::default(),
+            ended: None,
             traffic: Traffic::default(),
         }
     }
@@ -121,12 +133,12 @@ impl Pass {
     /// Gives the next connection its full share.
     #[inline]
     pub(crate) fn refill(&mut self) {
-        self.budget = Budget { bytes: self.limits.read_budget, frames: self.limits.frame_budget };
+        self.budget = self.share;
     }
 
     /// Charges bytes, in either direction, and messages to the connection's share.
     pub(crate) fn spend(&mut self, bytes: usize, frames: u32) {
-        self.budget.bytes = self.budget.bytes.saturating_sub(bytes);
+        self.budget.bytes = self.budget.bytes.saturating_sub(u32::try_from(bytes).unwrap_or(u32::MAX));
         self.budget.frames = self.budget.frames.saturating_sub(frames);
     }
 

@@ -131,9 +131,8 @@ impl<P: Protocol> SessionPair<P> {
         while progress == Progress::Yielded {
             progress = self.connection.drive(&mut self.scratch, &mut self.pass);
         }
-        if let Some(reason) = self.connection.session().close_reason() {
-            let now = *self.pass.now();
-            self.connection.session_mut().handle_closed(&reason, &now);
+        if let Some(reason) = self.connection.session().close_reason(&self.pass) {
+            self.connection.session_mut().handle_closed(&reason, &mut self.pass);
             self.closed = Some(reason);
         }
     }

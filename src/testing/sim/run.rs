@@ -88,17 +88,14 @@ impl<B: Bug> Simulation<B> {
             self.stop_when_quiet(&mut reactor)?;
         }
         self.collect_ends()?;
-        let (stats, in_use) = (reactor.stats(), reactor.in_use());
+        let (stats, in_use) = (reactor.stats(), reactor.slots_in_use());
         drop(reactor);
         let mut world = self.world.borrow_mut();
         if let Some(what) = world.broken.take() {
             return Err(what);
         }
-        if in_use != (0, 0) || world.descriptors != 0 {
-            return Err(format!(
-                "left over: {in_use:?} slots and deadlines, {} descriptors",
-                world.descriptors
-            ));
+        if in_use != 0 || world.descriptors != 0 {
+            return Err(format!("left over: {in_use} slots, {} descriptors", world.descriptors));
         }
         let operations = world.counted.operations;
         world.run_down();
@@ -186,12 +183,10 @@ impl<B: Bug> Simulation<B> {
         if !world.may_stop() {
             return Ok(());
         }
-        let (listeners, (slots, deadlines)) = (world.setting.listener_count, reactor.in_use());
-        if slots != listeners || deadlines > listeners || world.descriptors != listeners {
+        let (listeners, slots) = (world.setting.listener_count, reactor.slots_in_use());
+        if slots != listeners || world.descriptors != listeners {
             let descriptors = world.descriptors;
-            return Err(format!(
-                "all is quiet, but {slots} slots, {deadlines} deadlines and {descriptors} descriptors are in use"
-            ));
+            return Err(format!("all is quiet, but {slots} slots and {descriptors} descriptors are in use"));
         }
         world.stops = 1;
         world.setting.stops = [NEVER; 2];
