@@ -16,6 +16,8 @@ pub(super) fn judge(world: &World, stats: &Stats, config: &Config) -> Result<(),
     for conn in world.active() {
         Judge { conn, world, config }.verdict().map_err(|what| format!("{}: {what}", About(conn)))?;
     }
+    let latest = world.stopped_at.unwrap_or(world.ended_at).saturating_add(world.drain + LATE);
+    must(world.ended_at <= latest, "the drain took longer than its limit")?;
     judge_counters(world, stats)
 }
 
@@ -42,7 +44,7 @@ impl Judge<'_> {
             CloseReason::Drained => self.drained(),
             CloseReason::Stopped => self.stopped(),
             CloseReason::PeerGone(_) => self.peer_gone(),
-            CloseReason::Connect(error) => self.not_connected(*error),
+            CloseReason::Connect(error) => self.not_connected(*error, *at),
             CloseReason::Io(_) => must(self.conn.excuses.unregistered, "io_error without a cause"),
             CloseReason::Closed | CloseReason::Protocol(_) if self.is_custom() => self.clean_end(),
             CloseReason::Closed | CloseReason::Protocol(_) | CloseReason::OverLimit => {
@@ -174,10 +176,13 @@ impl Judge<'_> {
         must(self.conn.reset, "counts as gone although nobody reset it")
     }
 
-    fn not_connected(&self, error: ConnectError) -> Result<(), String> {
+    fn not_connected(&self, error: ConnectError, at: u64) -> Result<(), String> {
         let fits = match (self.conn.plan.dial, error) {
             (Dial::Out(Answer::Refused), ConnectError::Refused) => true,
-            (Dial::Out(Answer::Silence), ConnectError::TimedOut) => true,
+            (Dial::Out(Answer::Silence), ConnectError::TimedOut) => {
+                self.in_time(self.conn.moved_at, nanos(self.config.connect_timeout), at)?;
+                true
+            }
             (Dial::Out(Answer::Made), ConnectError::Reset) => self.conn.reset,
             _ => false,
         };

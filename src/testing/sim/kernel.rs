@@ -146,6 +146,7 @@ impl<B: Bug> Kernel for SimKernel<B> {
         let (id, now) = (client_at(to), world.now);
         let conn = &mut world.conns[id];
         conn.side = Side::Connecting;
+        conn.moved_at = now;
         let answers = conn.plan.dial != Dial::Out(Answer::Silence);
         conn.send_at = if answers { now + conn.plan.answer_after } else { NEVER };
         Ok(self.stream(id))

@@ -13,7 +13,9 @@
 //! [`Simulation`] runs the crate's own services, [`survives_any_kernel`] your protocol. `cargo test --test
 //! simulation` runs tens of thousands of seeds; `cargo bench --bench simulation` runs millions and says how fast.
 
+mod client;
 mod conn;
+mod events;
 mod faults;
 mod judge;
 mod kernel;

@@ -98,6 +98,7 @@ impl<B: Bug> Simulation<B> {
             return Err(format!("left over: {in_use} slots, {} descriptors", world.descriptors));
         }
         let operations = world.counted.operations;
+        world.ended_at = world.now;
         world.run_down();
         debug_assert_eq!(operations, world.counted.operations, "clients make no system calls");
         judge(&world, &stats, &config)?;

@@ -91,7 +91,7 @@ pub(super) fn read(world: &mut World, id: usize, into: &mut [u8]) -> io::Result<
         // As if the rest had arrived just after.
         world.edge(Source::Conn(id));
     }
-    world.count(count as u64);
+    world.note(count as u64);
     world.counted.bytes_read += count as u64;
     world.progress();
     check_memory(world, id);
@@ -139,7 +139,7 @@ pub(super) fn write(world: &mut World, id: usize, parts: &[&[u8]]) -> io::Result
         conn.note_refused();
     }
     put(world, id, parts, count);
-    world.count(count as u64);
+    world.note(count as u64);
     world.counted.bytes_written += count as u64;
     world.progress();
     Ok(count)

@@ -6,7 +6,7 @@ use super::conn::{Conn, Saw, Side};
 use super::faults::Faults;
 use super::plan::{Dial, MS, NEVER, Setting};
 use super::rng::{Rng, mix};
-use crate::kernel::{Event, Readiness, Token};
+use crate::kernel::{Event, Token};
 
 /// Polls that move nothing before the loop counts as spinning.
 const MAX_IDLE_POLLS: u32 = 2000;
@@ -60,8 +60,8 @@ pub(super) struct World {
     /// How many of `conns` take part.
     pub(super) clients: usize,
     pub(super) listeners: [Listener; 3],
-    ready: Vec<Source>,
-    closed: Vec<Token>,
+    pub(super) ready: Vec<Source>,
+    pub(super) closed: Vec<Token>,
     /// Outgoing connections whose time has come, for the runner.
     pub(super) to_dial: Vec<usize>,
     /// Stop orders not taken yet, and how many were.
@@ -69,6 +69,8 @@ pub(super) struct World {
     pub(super) stops_taken: u32,
     pub(super) stopped_at: Option<u64>,
     pub(super) drought: (u64, u64),
+    /// When the reactor was done.
+    pub(super) ended_at: u64,
     /// How long a drain may take.
     pub(super) drain: u64,
     pub(super) descriptors: usize,
@@ -109,6 +111,12 @@ impl World {
     #[inline]
     pub(super) fn count(&mut self, what: u64) {
         self.counted.operations += 1;
+        self.note(what);
+    }
+
+    /// Something that must be the same when the seed is.
+    #[inline]
+    pub(super) const fn note(&mut self, what: u64) {
         self.trace = mix(self.trace ^ what);
     }
 
@@ -135,6 +143,9 @@ impl World {
         events.clear();
         self.count(1);
         self.watch_progress(timeout);
+        if timeout != Some(0) {
+            self.watch_sleep();
+        }
         self.conns[..self.clients].iter_mut().for_each(Conn::settle_events);
         if self.faults.interrupts && self.rng.one_in(16) {
             return;
@@ -173,6 +184,17 @@ impl World {
         }
         if self.now > MAX_TIME {
             self.fail(format!("stalled: an hour has passed, {}", Waiting(self)));
+        }
+    }
+
+    /// The loop is about to wait: then no connection may have something to do that no event will announce.
+    fn watch_sleep(&mut self) {
+        // Where buffers may run out, the loop waits for a retry of its own.
+        if self.faults.no_buffers {
+            return;
+        }
+        if let Some(id) = self.active().iter().position(Conn::is_forgotten) {
+            self.fail(format!("connection #{id} is forgotten, {}", Waiting(self)));
         }
     }
 
@@ -218,94 +240,6 @@ impl World {
             Dial::In(_) => {
                 conn.side = Side::Closed;
                 conn.finish(Saw::Refused);
-            }
-        }
-    }
-
-    /// Something has become possible: to be reported by the next poll.
-    pub(super) fn edge(&mut self, source: Source) {
-        let (token, pending) = match source {
-            Source::Conn(id) => (self.conns[id].token, &mut self.conns[id].pending),
-            Source::Listener(at) => (self.listeners[at].token, &mut self.listeners[at].pending),
-        };
-        if token.is_some() && !*pending {
-            *pending = true;
-            self.ready.push(source);
-        }
-    }
-
-    /// Takes edges off the list and reports the state as it is now.
-    fn harvest(&mut self, may_be_empty: bool, events: &mut Vec<Event>) {
-        if self.stops > 0 {
-            events.push(Event { token: Token::SIGNALS, ready: Readiness::READABLE });
-        }
-        let mut kept = 0;
-        for at in 0..self.ready.len() {
-            let source = self.ready[at];
-            let last = at + 1 == self.ready.len() && events.is_empty() && !may_be_empty;
-            if self.faults.split && !last && self.rng.one_in(3) {
-                self.ready[kept] = source;
-                kept += 1;
-            } else {
-                events.extend(self.report(source));
-            }
-        }
-        self.ready.truncate(kept);
-    }
-
-    fn report(&mut self, source: Source) -> Option<Event> {
-        let (token, ready) = match source {
-            Source::Conn(id) => {
-                let conn = &mut self.conns[id];
-                conn.pending = false;
-                let ready = conn.level();
-                conn.note_event(ready);
-                (conn.token?, ready)
-            }
-            Source::Listener(at) => {
-                let listener = &mut self.listeners[at];
-                listener.pending = false;
-                let waiting = !listener.queue.is_empty();
-                (listener.token?, if waiting { Readiness::READABLE } else { Readiness::NONE })
-            }
-        };
-        (ready != Readiness::NONE).then_some(Event { token, ready })
-    }
-
-    /// Adds what a reactor must live with: events twice, without cause, for the dead, in any order.
-    fn disturb(&mut self, events: &mut Vec<Event>) {
-        if self.faults.duplicate && !events.is_empty() && self.rng.one_in(4) {
-            let again = events[self.rng.below(events.len())];
-            self.note_event_again(again);
-            events.push(again);
-        }
-        if self.faults.spurious && self.rng.one_in(4) {
-            let id = self.rng.below(self.clients);
-            let conn = &mut self.conns[id];
-            if let Some(token) = conn.token {
-                let lie = if self.rng.coin() { Readiness::READABLE } else { Readiness::WRITABLE };
-                let ready = conn.level().and(lie);
-                conn.note_event(ready);
-                events.push(Event { token, ready });
-            }
-        }
-        if self.faults.ghosts && !self.closed.is_empty() && self.rng.one_in(4) {
-            let token = self.closed[self.rng.below(self.closed.len())];
-            let ready = Readiness::READABLE.and(Readiness::WRITABLE).and(Readiness::READ_CLOSED);
-            self.counted.ghosts += 1;
-            events.push(Event { token, ready });
-        }
-        if self.faults.shuffle {
-            for at in (1..events.len()).rev() {
-                events.swap(at, self.rng.below(at + 1));
-            }
-        }
-    }
-
-    fn note_event_again(&mut self, event: Event) {
-        for conn in &mut self.conns[..self.clients] {
-            if conn.token == Some(event.token) {
-                conn.note_event(event.ready);
             }
         }
     }
