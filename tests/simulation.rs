@@ -9,7 +9,7 @@ use std::time::Instant;
 use oneloop::codec::{LengthPrefixed, Raw};
 use oneloop::kernel::Planted;
 use oneloop::services::Echo;
-use oneloop::session::Framed;
+use oneloop::session::{CloseReason, Framed};
 use oneloop::testing::sim::{Bug, Failure, Report, Simulation, Sound, run_seed, survives_any_kernel};
 
 /// How many seeds every `cargo test` lives through.
@@ -63,6 +63,13 @@ fn assert_runs_are_worth_their_name(sum: &Report, runs: u64) {
     assert!(sum.bytes_received >= 2048 * sum.connections, "fewer than 2 KiB from a client: {sum:?}");
     assert!(sum.bytes_sent >= 2048 * sum.connections, "fewer than 2 KiB to a client: {sum:?}");
     assert!(sum.operations >= 200 * runs, "fewer than 200 kernel operations a run: {sum:?}");
+    if runs < 10_000 {
+        return;
+    }
+    for (name, count) in CloseReason::NAMES.iter().zip(sum.closed) {
+        let never = ["closed"].contains(name);
+        assert_eq!(count == 0, never, "{count} connections ended as {name}");
+    }
 }
 
 #[test]

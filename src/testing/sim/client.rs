@@ -85,7 +85,8 @@ impl Conn {
     /// Everything is said: what now is a matter of the plan.
     fn said_all(&mut self, now: u64) -> bool {
         match self.plan.ending {
-            Ending::HalfClose => {
+            Ending::Wrong if !self.cuts => false,
+            Ending::HalfClose | Ending::Wrong => {
                 self.fin = true;
                 true
             }

@@ -70,6 +70,8 @@ pub(super) struct Conn {
     pub(super) fin: bool,
     pub(super) reset: bool,
     pub(super) vanished: bool,
+    /// Its plan is to end the stream in the middle of a frame.
+    pub(super) cuts: bool,
     pub(super) done: bool,
     pub(super) saw: Saw,
     pub(super) token: Option<Token>,

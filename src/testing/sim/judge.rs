@@ -46,6 +46,7 @@ impl Judge<'_> {
             CloseReason::PeerGone(_) => self.peer_gone(),
             CloseReason::Connect(error) => self.not_connected(*error, *at),
             CloseReason::Io(_) => must(self.conn.excuses.unregistered, "io_error without a cause"),
+            CloseReason::Protocol(_) if self.conn.plan.ending == Ending::Wrong => self.all_answered(),
             CloseReason::Closed | CloseReason::Protocol(_) if self.is_custom() => self.clean_end(),
             CloseReason::Closed | CloseReason::Protocol(_) | CloseReason::OverLimit => {
                 Err("ended for a reason without a cause".to_owned())

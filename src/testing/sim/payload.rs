@@ -111,6 +111,22 @@ impl Script {
         self.says.resize(self.says.len() + rng.below(100), b'\n');
     }
 
+    /// Adds what is no frame; false where only the end of the stream shows it.
+    pub(super) fn say_wrong(&mut self, service: Service, id: usize, rng: &mut Rng) -> bool {
+        let at = self.says.len();
+        match service {
+            Service::EchoLen32 if rng.coin() => !self.cut_last_frame(rng),
+            Service::EchoLen32 => {
+                self.says.extend_from_slice(&[0xff, 0xff, 0xff, 0xff]);
+                true
+            }
+            _ => {
+                text(id, at, 2 * super::plan::MAX_FRAME, &mut self.says);
+                true
+            }
+        }
+    }
+
     /// Takes the last frame's end away, so that it stays unfinished; false where there is no whole frame.
     pub(super) fn cut_last_frame(&mut self, rng: &mut Rng) -> bool {
         let Some(last) = self.marks.last().copied() else { return false };

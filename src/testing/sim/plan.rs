@@ -50,6 +50,8 @@ pub(super) enum Ending {
     Deaf,
     /// Stops in the middle of a frame.
     Stuck,
+    /// Ends its sending side in the middle of a frame, or sends what is no frame and waits for the end.
+    Wrong,
 }
 
 /// Who calls whom.
@@ -134,15 +136,15 @@ impl Plan {
 }
 
 fn draw_ending(service: Service, size: usize, rng: &mut Rng) -> Ending {
-    use Ending::{Deaf, HalfClose, Idle, Polite, Reset, Served, Stuck, Vanish};
+    use Ending::{Deaf, HalfClose, Idle, Polite, Reset, Served, Stuck, Vanish, Wrong};
     let reset = Reset { after: rng.below(size.max(1)), hearing: rng.coin() };
     match service {
         Service::EchoRaw => {
             rng.pick(&[HalfClose, HalfClose, HalfClose, HalfClose, Polite, Polite, Idle, reset, Vanish, Deaf])
         }
-        Service::EchoLines | Service::EchoLen32 => {
-            rng.pick(&[HalfClose, HalfClose, HalfClose, HalfClose, Polite, Polite, Idle, reset, Deaf, Stuck])
-        }
+        Service::EchoLines | Service::EchoLen32 => rng.pick(&[
+            HalfClose, HalfClose, HalfClose, HalfClose, Polite, Polite, Idle, reset, Deaf, Stuck, Wrong,
+        ]),
         Service::GreetLines => rng.pick(&[HalfClose, HalfClose, Polite, Idle, Served, Served, reset, Stuck]),
         Service::GreetRaw => rng.pick(&[HalfClose, HalfClose, Polite, Idle, reset]),
         Service::Source => rng.pick(&[Served, Served, Served, HalfClose, reset, Deaf]),

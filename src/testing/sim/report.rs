@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::world::World;
 use crate::reactor::Stats;
+use crate::session::CloseReason;
 
 /// A run that was survived, or the sum of several.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Report {
     pub operations: u64,
     /// Turns of the loop.
     pub turns: u64,
+    /// How conversations ended, by [`CloseReason::kind`].
+    pub closed: [u64; CloseReason::KINDS],
     /// Virtual time that passed.
     pub elapsed: Duration,
     /// Follows from every system call and its outcome: the same seed gives the same trace.
@@ -35,6 +38,7 @@ impl Report {
             bytes_sent: world.counted.bytes_written,
             operations: world.counted.operations,
             turns: stats.turns,
+            closed: stats.closed,
             elapsed: Duration::from_nanos(world.now),
             trace: world.trace(),
         }
@@ -48,6 +52,9 @@ impl AddAssign for Report {
         self.bytes_sent += other.bytes_sent;
         self.operations += other.operations;
         self.turns += other.turns;
+        for (sum, more) in self.closed.iter_mut().zip(other.closed) {
+            *sum += more;
+        }
         self.elapsed += other.elapsed;
         self.trace ^= other.trace;
     }

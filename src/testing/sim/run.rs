@@ -244,6 +244,7 @@ fn adapt(conn: &mut Conn, rng: &mut Rng) {
     match conn.plan.ending {
         Ending::Stuck if !conn.script.cut_last_frame(rng) => conn.plan.ending = Ending::Polite,
         Ending::Served if conn.plan.service == Service::GreetLines => conn.script.say_exit(rng),
+        Ending::Wrong => conn.cuts = !conn.script.say_wrong(conn.plan.service, conn.id, rng),
         Ending::HalfClose if lines && rng.coin() => conn.script.leave_last_line_open(),
         _ => {}
     }
