@@ -65,7 +65,7 @@ impl Judge<'_> {
         let refuses = self.config.over_limit == OverLimit::Refuse;
         let excused = excuses.unregistered
             || excuses.undialled
-            || (excuses.shed && (refuses || draining))
+            || (excuses.shed && refuses)
             || (excuses.turned_away && refuses)
             || (conn.saw == Saw::Refused && draining)
             || self.world.was_cut_off();
