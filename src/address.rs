@@ -79,6 +79,14 @@ pub struct ParseAddressError {
     why: &'static str,
 }
 
+impl ParseAddressError {
+    /// The reason alone, for messages that have already named the text.
+    #[must_use]
+    pub const fn why(&self) -> &'static str {
+        self.why
+    }
+}
+
 impl fmt::Display for ParseAddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "'{}' is no address to listen on: {}", self.text, self.why)

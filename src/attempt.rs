@@ -118,24 +118,43 @@ fn attempt_as<T>(mut op: impl FnMut() -> io::Result<T>, classify: fn(&io::Error)
     }
 }
 
-#[cold]
 fn after_error<T>(
+    op: impl FnMut() -> io::Result<T>,
+    error: io::Error,
+    classify: fn(&io::Error) -> Failure,
+) -> Attempt<T> {
+    if is(&error, Errno::AGAIN, io::ErrorKind::WouldBlock) {
+        Attempt::WouldBlock
+    } else if is(&error, Errno::INTR, io::ErrorKind::Interrupted) {
+        after_interrupt(op, classify)
+    } else {
+        Attempt::Failed(classify(&error))
+    }
+}
+
+/// A signal interrupted the call: it is made again, but not for ever.
+#[cold]
+fn after_interrupt<T>(
     mut op: impl FnMut() -> io::Result<T>,
-    mut error: io::Error,
     classify: fn(&io::Error) -> Failure,
 ) -> Attempt<T> {
     for _ in 0..MAX_INTERRUPTS {
-        match error.kind() {
-            io::ErrorKind::WouldBlock => return Attempt::WouldBlock,
-            io::ErrorKind::Interrupted => {}
-            _ => return Attempt::Failed(classify(&error)),
-        }
         match op() {
             Ok(value) => return Attempt::Done(value),
-            Err(next) => error = next,
+            Err(error) if is(&error, Errno::INTR, io::ErrorKind::Interrupted) => {}
+            Err(error) if is(&error, Errno::AGAIN, io::ErrorKind::WouldBlock) => return Attempt::WouldBlock,
+            Err(error) => return Attempt::Failed(classify(&error)),
         }
     }
     Attempt::Failed(Failure { class: FailureClass::Exhausted, errno: Errno::INTR.raw_os_error() })
+}
+
+/// Whether the error is this errno; an error that no system call made has only its kind.
+fn is(error: &io::Error, errno: Errno, kind: io::ErrorKind) -> bool {
+    match error.raw_os_error() {
+        Some(raw) => raw == errno.raw_os_error(),
+        None => error.kind() == kind,
+    }
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
     fn drive_on(&mut self, scratch: &mut [u8], pass: &mut Pass) -> Progress {
         while !pass.is_spent() {
             match self.next_action() {
-                Action::Wait => break,
+                Action::Wait => return self.rest_at(Progress::Blocked),
                 action => self.act(action, scratch, pass),
             }
         }
@@ -143,6 +143,9 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
     fn next_action(&self) -> Action {
         let session = &self.session;
         let readable = self.ready.has(Readiness::READABLE);
+        if session.is_plain() || session.is_closed() {
+            return if readable && !session.is_closed() { Action::Read } else { Action::Wait };
+        }
         if session.wants_write() && self.ready.has(Readiness::WRITABLE) {
             Action::FlushKept
         } else if session.wants_resume() {
@@ -175,16 +178,23 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         self.flush(pass);
     }
 
-    /// The end of a pass: memory is given back, and the driver learns what to wait for.
+    /// The end of a pass whose share is spent: there may be more to do.
+    #[inline]
     fn rest(&mut self) -> Progress {
-        self.session.release();
+        let more = self.can_go_on();
+        self.rest_at(if more { Progress::Yielded } else { Progress::Blocked })
+    }
+
+    /// The end of a pass: memory is given back.
+    #[inline]
+    fn rest_at(&mut self, progress: Progress) -> Progress {
         if self.session.is_closed() {
-            Progress::Closed
-        } else if self.can_go_on() {
-            Progress::Yielded
-        } else {
-            Progress::Blocked
+            return Progress::Closed;
         }
+        if !self.session.is_plain() {
+            self.session.release();
+        }
+        progress
     }
 
     /// Reads once, hands the bytes on, and writes the answers. Says whether that left nothing else to do.

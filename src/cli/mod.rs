@@ -1,1 +1,71 @@
-//! placeholder
+//! The command line: raw arguments become typed options, and those are run.
+//!
+//! This is the only place that prints. Results go to standard output, everything else to standard error.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the command line is the one place that prints"
+)]
+
+mod args;
+mod exit;
+mod logging;
+mod serve;
+mod units;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use self::args::{Args, Command};
+use self::exit::{Exit, Failure};
+
+/// Parses the process's arguments, runs what they ask for, and says how it went.
+#[must_use]
+pub fn main() -> ExitCode {
+    let exit = match Args::try_parse() {
+        Ok(args) => run(args),
+        Err(message) => answer(&message),
+    };
+    exit.into()
+}
+
+fn run(args: Args) -> Exit {
+    let outcome = match args.command {
+        Command::Serve(serve) => {
+            serve::Options::from_args(*serve).map_err(Failure::usage_of("serve")).and_then(|options| {
+                logging::init(args.verbosity.level());
+                serve::run(options)
+            })
+        }
+    };
+    outcome.unwrap_or_else(|failure| {
+        complain(&failure.message);
+        failure.exit
+    })
+}
+
+/// What clap has to say instead of arguments: help and version on standard output, complaints on standard error.
+fn answer(message: &clap::Error) -> Exit {
+    if message.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = message.print();
+        return Exit::Usage;
+    }
+    if message.use_stderr() {
+        let text = message.render().to_string();
+        complain(text.strip_prefix("error: ").unwrap_or(&text).trim_end());
+        return Exit::Usage;
+    }
+    match message.print() {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::CouldNotRun,
+        _ => Exit::Done,
+    }
+}
+
+/// Says on standard error what went wrong. Nobody is left to be told when that fails.
+fn complain(message: &str) {
+    let _ = writeln!(io::stderr().lock(), "oneloop: {message}");
+}

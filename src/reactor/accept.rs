@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Entry, OverLimit, Reactor, Slot, planted};
 use crate::address::Address;
 use crate::attempt::{Attempt, Failure, FailureClass, attempt_accept};
-use crate::connection::Connection;
+use crate::connection::{Connection, Progress};
 use crate::error::Error;
 use crate::kernel::{Kernel, Planted, Token};
 use crate::session::{CloseReason, Factory, Peer};
@@ -132,8 +132,12 @@ impl<K: Kernel> Reactor<K> {
             return self.not_registered(connection, &source);
         }
         let progress = connection.open(&mut self.pass);
+        let deadline = connection.session().poll_timeout(&self.pass);
         self.slots.insert(Entry::new(Slot::Peer(connection)));
-        self.after_drive(token, progress, true);
+        self.arm(token, deadline);
+        if progress != Progress::Blocked {
+            self.after_drive(token, progress, false);
+        }
         if self.state.is_draining() {
             self.stop_peer(token);
         }

@@ -24,6 +24,11 @@ pub(crate) struct Deadlines {
 }
 
 impl Deadlines {
+    /// Room for `slots` deadlines before any memory has to be moved.
+    pub(crate) fn with_capacity(slots: usize) -> Self {
+        Self { heap: Vec::with_capacity(slots), places: Vec::with_capacity(slots) }
+    }
+
     /// The earliest deadline.
     #[inline]
     pub(crate) fn next(&self) -> Option<Tick> {
@@ -33,8 +38,8 @@ impl Deadlines {
     /// Makes `key` fire at `at` at the latest: sets its entry, or moves it forward; never back.
     pub(crate) fn arm(&mut self, key: u32, at: Tick) {
         let slot = key as usize;
-        if slot >= self.places.len() {
-            self.places.resize(slot + 1, NOWHERE);
+        while slot >= self.places.len() {
+            self.places.push(NOWHERE);
         }
         let place = self.places[slot];
         if place == NOWHERE {

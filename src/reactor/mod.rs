@@ -47,6 +47,9 @@ use crate::session::{Clock, Pass, Protocol, Tick};
 /// The scratch buffer is at most this large, whatever the read budget.
 const MAX_SCRATCH: usize = 64 * 1024;
 
+/// Connections there is room for from the start; untouched room costs no memory.
+const ROOM: usize = 1024;
+
 /// How old the cached wall clock may become, in milliseconds.
 const WALL_AGE_MS: u32 = 1000;
 
@@ -210,10 +213,10 @@ impl<K: Kernel> Reactor<K> {
         let next_report = config.stats_interval.map(|interval| now.tick.after(interval.into()));
         Self {
             kernel,
-            slots: Slots::new(),
+            slots: Slots::with_capacity(ROOM),
             ready: Vec::new(),
             spare: Vec::new(),
-            deadlines: Deadlines::default(),
+            deadlines: Deadlines::with_capacity(ROOM),
             pass: Pass::new(config.limits.clone(), now),
             scratch,
             clock,

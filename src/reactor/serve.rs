@@ -105,19 +105,21 @@ impl<K: Kernel> Reactor<K> {
     /// Queues, arms or closes a connection after it was driven (invariant I4). `unarmed` when it has no
     /// deadline entry, because that has just fired or was never made.
     pub(super) fn after_drive(&mut self, token: Token, progress: Progress, unarmed: bool) {
+        if progress == Progress::Closed {
+            return self.close(token, None);
+        }
         let Some(entry) = self.slots.get_mut(token) else { return };
-        let Slot::Peer(connection) = &mut entry.slot else { return };
-        match progress {
-            Progress::Closed => return self.close(token, None),
-            Progress::Yielded if planted::<K>(Planted::RequeueLost) => {}
-            Progress::Yielded => super::enqueue(entry, token, &mut self.ready),
-            Progress::Idle if !unarmed => return,
-            Progress::Idle | Progress::Blocked => {
-                debug_assert!(!connection.can_go_on(), "blocked, and yet there is something to do");
-            }
+        if progress == Progress::Yielded && !planted::<K>(Planted::RequeueLost) {
+            super::enqueue(entry, token, &mut self.ready);
         }
         let Slot::Peer(connection) = &entry.slot else { return };
-        if planted::<K>(Planted::DeadlineForgotten) && unarmed && connection.session().is_plain() {
+        debug_assert!(
+            progress == Progress::Yielded || !connection.can_go_on(),
+            "blocked, and yet there is something to do"
+        );
+        let plain = connection.session().is_plain();
+        // A plain connection is covered by the entry it has: that one is only ever too early.
+        if plain && (!unarmed || planted::<K>(Planted::DeadlineForgotten)) {
             return;
         }
         if let Some(at) = connection.session().poll_timeout(&self.pass) {
@@ -127,22 +129,21 @@ impl<K: Kernel> Reactor<K> {
 
     /// Ends a connection: for `aborted`, or for the reason its session has.
     pub(super) fn close(&mut self, token: Token, aborted: Option<CloseReason>) {
-        let Some(Entry { slot: Slot::Peer(mut connection), .. }) = self.remove(token) else { return };
+        let Some(Entry { slot: Slot::Peer(connection), .. }) = self.slots.get_mut(token) else { return };
         let own = connection.session().close_reason(&self.pass);
         let reason = &own.or(aborted).unwrap_or(CloseReason::Closed);
         connection.session_mut().handle_closed(reason, &mut self.pass);
-        self.count_close(reason);
         if log_enabled!(Level::Debug) {
-            log_close::<K>(&connection, token, reason);
+            log_close::<K>(connection, token, reason);
         }
         if let CloseReason::Protocol(error) = reason
             && let Some(suppressed) = self.warnings.protocol.permit(self.pass.now().tick)
         {
-            warn!(
-                "protocol error=\"{error}\" peer={} suppressed={suppressed}",
-                connection.stream().address()
-            );
+            let peer = connection.stream().address();
+            warn!("protocol error=\"{error}\" peer={peer} suppressed={suppressed}");
         }
+        self.slots.remove(token);
+        self.count_close(reason);
     }
 
     pub(super) fn count_close(&mut self, reason: &CloseReason) {

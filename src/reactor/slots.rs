@@ -26,8 +26,9 @@ pub(crate) struct Slots<T> {
 }
 
 impl<T> Slots<T> {
-    pub(crate) const fn new() -> Self {
-        Self { slab: Slab::new(), seq: 0 }
+    /// Room for `slots` values before any memory has to be moved.
+    pub(crate) fn with_capacity(slots: usize) -> Self {
+        Self { slab: Slab::with_capacity(slots), seq: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -98,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_stale_token_finds_nothing_even_when_its_key_is_used_again() {
-        let mut slots = Slots::new();
+        let mut slots = Slots::with_capacity(4);
         let old = slots.insert("old");
         assert_eq!(slots.remove(old), Some("old"));
         let new = slots.insert("new");
@@ -110,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_announced_token_is_the_one_given() {
-        let mut slots = Slots::new();
+        let mut slots = Slots::with_capacity(4);
         for value in 0..10 {
             let announced = slots.next_token();
             assert_eq!(slots.insert(value), announced);
@@ -122,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_reserved_token_finds_nothing() {
-        let mut slots = Slots::new();
+        let mut slots = Slots::with_capacity(4);
         slots.insert(());
         assert!(slots.get_mut(Token::WAKER).is_none());
         assert!(slots.get_mut(Token::SIGNALS).is_none());

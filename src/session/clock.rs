@@ -105,10 +105,14 @@ pub struct Now {
 }
 
 impl Now {
-    /// The first tick that is not before `instant`; at most about 12 days ahead.
+    /// The first tick that is not before `instant`, at most about 12 days ahead; the current one, which is due,
+    /// when `instant` is not after now.
     #[must_use]
     pub fn tick_at(&self, instant: Instant) -> Tick {
         let ahead = instant.saturating_duration_since(self.instant);
+        if ahead.is_zero() {
+            return self.tick;
+        }
         self.tick.after(Span::from(ahead.saturating_add(Duration::from_nanos(u64::from(self.nanos)))))
     }
 
@@ -145,6 +149,15 @@ mod tests {
             assert!(fires >= wanted, "{now_ns} + {wait_ns}");
             assert!(fires - wanted < Duration::from_millis(1), "{now_ns} + {wait_ns}");
             assert!(tick.is_due(clock.at(fires, SystemTime::UNIX_EPOCH).tick));
+        }
+    }
+
+    #[test]
+    fn a_moment_that_has_come_is_due_wherever_in_a_millisecond_now_is() {
+        for now_ns in [0, 1, 300_500_000, 300_999_999] {
+            let (_, now) = now_after(now_ns);
+            assert!(now.tick_at(now.instant).is_due(now.tick), "{now_ns}");
+            assert!(now.tick_at(now.instant - Duration::from_nanos(1)).is_due(now.tick), "{now_ns}");
         }
     }
 

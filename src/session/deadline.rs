@@ -14,6 +14,9 @@ impl<P: Protocol> Session<P> {
     /// The next moment something is due, `None` when every limit that applies is switched off.
     #[must_use]
     pub fn poll_timeout(&self, pass: &Pass) -> Option<Tick> {
+        if self.is_plain() {
+            return Some(self.active.after(pass.spans.idle?));
+        }
         let retry = self.retry_deadline();
         match self.phase {
             Phase::Open => {

@@ -200,7 +200,10 @@ impl<P: Protocol> Session<P> {
         let backlog = self.poll_output().len();
         let mut cx = Context::with_input(pass, remote, backlog, inbox.as_slice(), 0, false);
         match self.protocol.on_eof(inbox.as_slice(), &mut cx) {
-            Ok(Step::Consumed(count)) if !inbox.is_empty() => inbox.take_front(count.get().min(inbox.len())),
+            Ok(Step::Consumed(count)) if !inbox.is_empty() => {
+                pass.traffic_mut().frames += 1;
+                inbox.take_front(count.get().min(inbox.len()));
+            }
             other => {
                 self.flags |= EOF_DONE;
                 inbox = Buffer::default();
@@ -209,7 +212,6 @@ impl<P: Protocol> Session<P> {
                 }
             }
         }
-        pass.traffic_mut().frames += 1;
         pass.spend(0, 1);
         if !inbox.is_empty() {
             self.rare_mut().inbox = inbox;

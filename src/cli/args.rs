@@ -1,0 +1,184 @@
+//! The raw arguments, as clap reads them. What they mean together is decided in the command's own file.
+
+use std::net::SocketAddr;
+use std::num::NonZeroI32;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use super::logging::Verbosity;
+use super::units::{self, TimeLimit};
+use crate::address::Address;
+use crate::codec::Framing;
+
+const EXAMPLES: &str = "\
+Examples:
+  oneloop serve                               echo on tcp://127.0.0.1:9999
+  oneloop serve greet --banner 'Welcome!' --delay 1s
+                                              then, in another terminal: nc 127.0.0.1 9999
+  oneloop serve --framing len32 --listen 'tcp://[::]:7000'";
+
+const UNITS: &str = "\
+Units:
+  counts  500, 10k, 1m                        k is 1,000
+  sizes   4096, 64KiB, 1MiB, 1GiB             in bytes; 64k is short for 64KiB
+  times   250ms, 10s, 5m, 1h, 2d              0, off or none where a limit can be switched off";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done: drained after SIGINT or SIGTERM, even if the drain's limit cut connections off
+  1    could not run, e.g. because the port is taken
+  2    the arguments make no sense
+  130, 143  a second SIGINT or SIGTERM ended it at once
+
+Signals:
+  SIGINT, SIGTERM  drain: answer what was received, then end; a second one ends at once
+  SIGUSR1          log the statistics";
+
+const LONG_ABOUT: &str = "\
+One thread, one poll, every connection: a non-blocking server built directly on mio.
+
+Logs go to standard error (RUST_LOG decides which, else -v and -q), results to standard output.";
+
+const SERVE_ABOUT: &str = "\
+Serve every connection from one thread.
+
+Once every listener is bound, one line per listener is printed on standard output, with the real \
+port, e.g. `listening tcp://127.0.0.1:9999`, and nothing else.";
+
+/// One thread, one poll, every connection
+#[derive(Debug, Parser)]
+#[command(name = "oneloop", version, long_about = LONG_ABOUT, propagate_version = true)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+    #[command(flatten)]
+    pub(super) verbosity: Verbosity,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Serve every connection from one thread
+    #[command(long_about = SERVE_ABOUT)]
+    #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{UNITS}\n\n{EXIT_CODES}"))]
+    Serve(Box<ServeArgs>),
+}
+
+/// What is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ServiceName {
+    /// Sends every message back
+    Echo,
+    /// Answers X with `Hello, X!`, until the message `exit`
+    Greet,
+}
+
+/// How connections are driven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Model {
+    /// One thread, one poll, every connection
+    Loop,
+}
+
+/// The arguments of `oneloop serve`. Those that mean nothing by themselves have no default here.
+#[derive(Debug, clap::Args)]
+pub(super) struct ServeArgs {
+    /// What to serve
+    #[arg(value_enum, default_value_t = ServiceName::Echo)]
+    pub(super) service: ServiceName,
+
+    /// Where to listen; may be given several times
+    ///
+    /// tcp://HOST:PORT with a numeric host: 127.0.0.1 or [::1] for this machine, 0.0.0.0 for every IPv4
+    /// address, [::] for every address. Port 0 takes any free one.
+    #[arg(long, value_name = "URL", value_parser = listen, default_value = "tcp://127.0.0.1:9999")]
+    pub(super) listen: Vec<SocketAddr>,
+
+    /// How connections are driven
+    #[arg(long, value_enum, default_value_t = Model::Loop)]
+    pub(super) model: Model,
+
+    /// Where a message ends: raw, lines, delimited:TEXT, fixed:N, len16, len32 or len32le
+    ///
+    /// raw: what one read returned. lines: LF or CRLF. delimited:TEXT: TEXT, in which \n, \r, \t, \0, \\ and
+    /// \xNN are understood. fixed:N: exactly N bytes. len16, len32: after a big-endian length of 2 or 4
+    /// bytes. len32le: after a signed little-endian length of 4 bytes.
+    #[arg(long, value_name = "FRAMING", default_value_t = Framing::Raw)]
+    pub(super) framing: Framing,
+
+    /// What is sent when a connection begins [default: nothing]
+    #[arg(long, value_name = "TEXT", help_heading = "Greet only")]
+    pub(super) banner: Option<String>,
+
+    /// How long an answer is held back; everybody waits at the same time [default: 0]
+    #[arg(long, value_name = "TIME", value_parser = units::time, help_heading = "Greet only")]
+    pub(super) delay: Option<Duration>,
+
+    /// The most connections at once; more are accepted and closed [default: wait]
+    ///
+    /// Without it as many are served as there are descriptors, less 64; more wait in the kernel's queue until
+    /// others end.
+    #[arg(long, value_name = "COUNT", value_parser = units::count, help_heading = "Limits")]
+    pub(super) max_connections: Option<usize>,
+
+    /// The largest message, without header or terminator; not with raw [default: 1MiB]
+    #[arg(long, value_name = "SIZE", value_parser = units::positive_size, help_heading = "Limits")]
+    pub(super) max_frame: Option<usize>,
+
+    /// Unsent bytes from which nothing more is read from a connection
+    #[arg(long, value_name = "SIZE", value_parser = units::positive_size, default_value = "64KiB")]
+    #[arg(help_heading = "Limits")]
+    pub(super) high_water: usize,
+
+    /// Unsent bytes down to which it must fall to be read again [default: a quarter of --high-water]
+    #[arg(long, value_name = "SIZE", value_parser = units::size, help_heading = "Limits")]
+    pub(super) low_water: Option<usize>,
+
+    /// Bytes, both directions together, that one connection may move before the others have their turn
+    #[arg(long, value_name = "SIZE", value_parser = units::positive_size, default_value = "64KiB")]
+    #[arg(help_heading = "Limits")]
+    pub(super) read_budget: usize,
+
+    /// Connections that may wait to be accepted; the kernel cuts it to net.core.somaxconn
+    #[arg(long, value_name = "COUNT", value_parser = backlog, default_value = "4096", help_heading = "Limits")]
+    pub(super) backlog: NonZeroI32,
+
+    /// A connection on which nothing moves ends after this; 0 or off: never
+    #[arg(long, value_name = "TIME", value_parser = units::time_limit, default_value = "1h", help_heading = "Times")]
+    pub(super) idle_timeout: TimeLimit,
+
+    /// A message must be complete so long after its first byte; 0 or off: never; not with raw [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = units::time_limit, help_heading = "Times")]
+    pub(super) frame_timeout: Option<TimeLimit>,
+
+    /// Unsent bytes must make progress at least this often; 0 or off: never
+    #[arg(long, value_name = "TIME", value_parser = units::time_limit, default_value = "30s", help_heading = "Times")]
+    pub(super) write_timeout: TimeLimit,
+
+    /// How long a closing connection reads on, so that its last reply is not destroyed by a reset; 0: 1 ms
+    #[arg(long, value_name = "TIME", value_parser = units::time, default_value = "2s", help_heading = "Times")]
+    pub(super) linger: Duration,
+
+    /// How long a drain may take before what is left is cut off; 0: at once
+    #[arg(long, value_name = "TIME", value_parser = units::time, default_value = "10s", help_heading = "Times")]
+    pub(super) drain: Duration,
+
+    /// Log the statistics this often; 0 or off: only on SIGUSR1 and at the end
+    #[arg(long, value_name = "TIME", value_parser = units::time_limit, default_value = "off", help_heading = "Logging")]
+    pub(super) stats_interval: TimeLimit,
+}
+
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    if text.starts_with("udp://") || text.starts_with("unix:") {
+        return Err("this version serves TCP only; write tcp://HOST:PORT".to_owned());
+    }
+    let address = text.parse::<Address>().map_err(|error| error.why().to_owned())?;
+    address.socket_addr().ok_or_else(|| "write tcp://HOST:PORT".to_owned())
+}
+
+fn backlog(text: &str) -> Result<NonZeroI32, String> {
+    let count = i32::try_from(units::count(text)?).ok();
+    count.and_then(NonZeroI32::new).ok_or_else(|| format!("expected at most {}", i32::MAX))
+}

@@ -1,0 +1,307 @@
+//! The program as a child process: started on a free port, watched with deadlines, always ended and reaped.
+//!
+//! Nothing here sleeps to synchronise. What a test waits for is a line, a byte or an end, each with a deadline.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long anything may take that should happen at once, on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Lines of standard error so far, and whether there will be more.
+#[derive(Default)]
+struct Log {
+    lines: Mutex<(Vec<String>, bool)>,
+    grew: Condvar,
+}
+
+/// A running server. Dropping it kills and reaps the process.
+pub struct Server {
+    child: Child,
+    addresses: Vec<SocketAddr>,
+    stdout: Receiver<String>,
+    log: Arc<Log>,
+}
+
+/// How a process ended and what it had said.
+pub struct Ended {
+    pub status: ExitStatus,
+    pub stdout: Vec<String>,
+    pub stderr: String,
+}
+
+impl Server {
+    /// `oneloop serve ARGS`, on a free port of 127.0.0.1 unless ARGS say where, after it has said where it listens.
+    pub fn start(args: &[&str]) -> Self {
+        let mut command = oneloop();
+        command.arg("serve").args(args);
+        if !args.iter().any(|arg| arg.starts_with("--listen")) {
+            command.args(["--listen", "tcp://127.0.0.1:0"]);
+        }
+        Self::start_command(command)
+    }
+
+    /// The same with at most `descriptors` open files, hard limit included.
+    pub fn start_limited(descriptors: u32, args: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        command
+            .env_remove("RUST_LOG")
+            .args(["-c", &format!("ulimit -n {descriptors} && exec \"$0\" serve \"$@\"")]);
+        command.arg(env!("CARGO_BIN_EXE_oneloop")).args(args).args(["--listen", "tcp://127.0.0.1:0"]);
+        Self::start_command(command)
+    }
+
+    pub fn start_command(command: Command) -> Self {
+        let wanted = command.get_args().filter(|arg| *arg == "--listen").count();
+        let mut server = Self::spawn(command);
+        for _ in 0..wanted {
+            let line = server.stdout.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|error| panic!("no listening line: {error}; {}", server.log()));
+            let address = line.strip_prefix("listening tcp://").expect("a listening line");
+            server.addresses.push(address.parse().expect("a numeric address"));
+        }
+        server
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = child.expect("the program starts");
+        let (lines, stdout) = channel();
+        let out = child.stdout.take().expect("piped");
+        thread::spawn(move || forward(out, &lines));
+        let log = Arc::new(Log::default());
+        let (err, collected) = (child.stderr.take().expect("piped"), Arc::clone(&log));
+        thread::spawn(move || collect(err, &collected));
+        Self { child, addresses: Vec::new(), stdout, log }
+    }
+
+    /// Where the first listener listens.
+    pub fn address(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
+    /// Where all listeners listen, in the order printed.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("the child is ours");
+    }
+
+    /// A connection to the first listener, whose calls all have a deadline.
+    pub fn connect(&self) -> TcpStream {
+        connect(self.address())
+    }
+
+    /// The first line logged that contains `text`, once it is there.
+    pub fn wait_log(&self, text: &str) -> String {
+        self.wait_logs(text, 1).remove(0)
+    }
+
+    /// The first `count` lines logged that contain `text`, once they are there.
+    pub fn wait_logs(&self, text: &str, count: usize) -> Vec<String> {
+        let until = Instant::now() + PATIENCE;
+        let mut lines = self.log.lines.lock().expect("no panic while held");
+        loop {
+            let found: Vec<String> =
+                lines.0.iter().filter(|line| line.contains(text)).take(count).cloned().collect();
+            if found.len() == count {
+                return found;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            let over = lines.1 || left.is_zero();
+            assert!(
+                !over,
+                "only {} of {count} log lines with '{text}' in:\n{}",
+                found.len(),
+                lines.0.join("\n")
+            );
+            lines = self.log.grew.wait_timeout(lines, left).expect("no panic while held").0;
+        }
+    }
+
+    /// Everything logged so far.
+    pub fn log(&self) -> String {
+        self.log.lines.lock().expect("no panic while held").0.join("\n")
+    }
+
+    /// Asks for the statistics until `accepted` says yes to a line of them, and returns that line.
+    pub fn wait_stats(&self, accepted: impl Fn(&str) -> bool) -> String {
+        let until = Instant::now() + PATIENCE;
+        let mut seen = 0;
+        loop {
+            self.signal(Signal::USR1);
+            seen += 1;
+            let line = self.wait_logs("stats ", seen).pop().expect("as many as asked for");
+            if accepted(&line) {
+                return line;
+            }
+            assert!(Instant::now() < until, "the statistics stay at {line}");
+        }
+    }
+
+    /// Processor time used so far, user and system.
+    pub fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("it runs");
+        let fields: Vec<&str> = stat.rsplit(')').next().expect("proc(5)").split_whitespace().collect();
+        let ticks: u64 =
+            [fields[11], fields[12]].iter().map(|field| field.parse::<u64>().expect("proc(5)")).sum();
+        // USER_HZ is 100 on every Linux (time(7)).
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// How many descriptors it has open.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("it runs").count()
+    }
+
+    /// The descriptor it would be given next: the lowest that is free (open(2)).
+    pub fn next_descriptor(&self) -> u64 {
+        let path = |number: &u64| format!("/proc/{}/fd/{number}", self.child.id());
+        (0..).find(|number| std::fs::symlink_metadata(path(number)).is_err()).expect("not all are taken")
+    }
+
+    /// SIGTERM, then [`wait`](Self::wait).
+    pub fn stop(self) -> Ended {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Waits for the end. The process is killed when that does not come.
+    pub fn wait(mut self) -> Ended {
+        let until = Instant::now() + PATIENCE;
+        let mut stdout = Vec::new();
+        // Standard output ends with the process.
+        while let Ok(line) = self.stdout.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            stdout.push(line);
+        }
+        let ended = Instant::now() < until;
+        if !ended {
+            let _ = self.child.kill();
+        }
+        let status = self.child.wait().expect("our own child");
+        let mut lines = self.log.lines.lock().expect("no panic while held");
+        while !lines.1 {
+            lines = self.log.grew.wait(lines).expect("no panic while held");
+        }
+        let stderr = lines.0.join("\n");
+        drop(lines);
+        assert!(ended, "it did not end within {PATIENCE:?}: {stderr}");
+        Ended { status, stdout, stderr }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("the server's log:\n{}", self.log());
+        }
+    }
+}
+
+/// The program, without the caller's RUST_LOG.
+pub fn oneloop() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_oneloop"));
+    command.env_remove("RUST_LOG");
+    command
+}
+
+/// Runs a command that is expected to end by itself.
+pub fn run(command: Command) -> Ended {
+    Server::spawn(command).wait()
+}
+
+pub fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
+    stream.set_write_timeout(Some(PATIENCE)).expect("not zero");
+    stream
+}
+
+/// Sends, and expects exactly this answer.
+#[track_caller]
+pub fn exchange(stream: &mut TcpStream, sent: &[u8], expected: &[u8]) {
+    stream.write_all(sent).expect("it takes bytes");
+    expect(stream, expected);
+}
+
+/// Expects exactly these bytes next.
+#[track_caller]
+pub fn expect(stream: &mut TcpStream, expected: &[u8]) {
+    let mut answer = vec![0; expected.len()];
+    if let Err(error) = stream.read_exact(&mut answer) {
+        panic!("no answer of {} bytes: {error}", expected.len());
+    }
+    assert_eq!(answer.escape_ascii().to_string(), expected.escape_ascii().to_string());
+}
+
+/// Expects the end of the stream next: a FIN, not a reset.
+#[track_caller]
+pub fn expect_end(stream: &mut TcpStream) {
+    let mut rest = Vec::new();
+    let result = stream.read_to_end(&mut rest);
+    assert!(
+        matches!(result, Ok(0)),
+        "expected the end, got {result:?} and {:?}",
+        rest.escape_ascii().to_string()
+    );
+}
+
+/// Closes with a reset instead of a FIN (socket(7), SO_LINGER).
+pub fn reset(stream: TcpStream) {
+    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("a socket");
+}
+
+/// Whether this machine has IPv6; says so where the test prints if not.
+pub fn has_ipv6() -> bool {
+    let has = TcpListener::bind("[::1]:0").is_ok();
+    if !has {
+        eprintln!("SKIPPED: this machine has no IPv6");
+    }
+    has
+}
+
+/// Whether the machine has this program. In CI it must.
+pub fn has_program(name: &str) -> bool {
+    let found = Command::new("sh").args(["-c", &format!("command -v {name}")]).stdout(Stdio::null()).status();
+    let has = found.is_ok_and(|status| status.success());
+    assert!(has || std::env::var("CI").as_deref() != Ok("true"), "{name} is missing, and this is CI");
+    if !has {
+        eprintln!("SKIPPED: this machine has no {name}");
+    }
+    has
+}
+
+fn forward(from: impl Read, to: &Sender<String>) {
+    for line in BufReader::new(from).lines().map_while(Result::ok) {
+        if to.send(line).is_err() {
+            return;
+        }
+    }
+}
+
+fn collect(from: impl Read, log: &Log) {
+    for line in BufReader::new(from).lines().map_while(Result::ok) {
+        log.lines.lock().expect("no panic while held").0.push(line);
+        log.grew.notify_all();
+    }
+    log.lines.lock().expect("no panic while held").1 = true;
+    log.grew.notify_all();
+}

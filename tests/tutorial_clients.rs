@@ -1,0 +1,95 @@
+//! The tutorials' clients work unchanged: python3's socket module, no framing, no line ends; and netcat too.
+
+mod support;
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use support::{Server, has_program, run};
+
+/// Runs a client of tests/clients against the server and returns what it printed.
+fn client(script: &str, server: &Server, arguments: &[&str]) -> Vec<String> {
+    let path = format!("{}/tests/clients/{script}", env!("CARGO_MANIFEST_DIR"));
+    let address = server.address();
+    let mut command = Command::new("python3");
+    command.arg(path).args([address.ip().to_string(), address.port().to_string()]).args(arguments);
+    let ended = run(command);
+    assert!(ended.status.success(), "{script}: {}\n{}", ended.stdout.join("\n"), ended.stderr);
+    ended.stdout
+}
+
+#[test]
+fn a_client_that_sends_names_without_line_ends_is_greeted() {
+    if !has_program("python3") {
+        return;
+    }
+    for banner in ["Welcome!", "hello!"] {
+        for delay in ["0", "50ms"] {
+            let server = Server::start(&["greet", "--banner", banner, "--delay", delay, "-v"]);
+            let said = client("greeting.py", &server, &[banner, "Travis", "EDISON", "JOHN"]);
+            assert_eq!(said, [banner, "Hello, Travis!", "Hello, EDISON!", "Hello, JOHN!"]);
+            let line = server.wait_log("closed slot=");
+            assert!(line.contains("reason=\"finished\""), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_client_without_a_banner_is_greeted() {
+    if has_program("python3") {
+        let server = Server::start(&["greet"]);
+        assert_eq!(client("greeting.py", &server, &["", "é"]), ["Hello, é!"]);
+    }
+}
+
+#[test]
+fn many_threads_of_clients_share_the_delay() {
+    const CLIENTS: u32 = 40;
+    if !has_program("python3") {
+        return;
+    }
+    let server = Server::start(&["greet", "--banner", "Welcome!", "--delay", "50ms"]);
+    let said = client("threads.py", &server, &["Welcome!", &CLIENTS.to_string()]);
+    let (right, ms) = said.last().and_then(|line| line.split_once(' ')).expect("a count and a time");
+    assert_eq!(right, CLIENTS.to_string(), "{said:?}");
+    // Three answers each: one client after the other would take 6 s, all together 150 ms and what Python takes.
+    let ms: u32 = ms.parse().expect("a number");
+    assert!((150..5000).contains(&ms), "{ms} ms");
+}
+
+#[test]
+fn a_client_that_sends_lines_is_greeted_with_lines() {
+    if !has_program("python3") {
+        return;
+    }
+    let server = Server::start(&["greet"]);
+    let said = client("lines.py", &server, &["lf", "Travis", "", "JOHN"]);
+    assert_eq!(said, [r"b'Hello, Travis!\n'", r"b'Hello, !\n'", r"b'Hello, JOHN!\n'", "closed"]);
+    let said = client("lines.py", &server, &["crlf", "Travis", "JOHN"]);
+    assert_eq!(said, [r"b'Hello, Travis!\r\n'", r"b'Hello, JOHN!\r\n'", "closed"]);
+}
+
+#[test]
+fn netcat_is_greeted() {
+    if !has_program("nc") {
+        return;
+    }
+    let server = Server::start(&["greet", "--banner", "Welcome!\n", "--delay", "50ms"]);
+    let address = server.address();
+    let mut nc = Command::new("nc");
+    nc.args([address.ip().to_string(), address.port().to_string()]);
+    let mut nc = nc.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it is there");
+    let mut keyboard = nc.stdin.take().expect("piped");
+    let mut screen = std::io::BufRead::lines(std::io::BufReader::new(nc.stdout.take().expect("piped")));
+    let mut next = || screen.next().expect("a line").expect("text");
+    assert_eq!(next(), "Welcome!");
+    for name in ["Travis", "EDISON"] {
+        writeln!(keyboard, "{name}").expect("it reads");
+        assert_eq!(next(), format!("Hello, {name}!"));
+    }
+    writeln!(keyboard, "exit").expect("it reads");
+    drop(keyboard);
+    server.wait_stats(|line| line.contains(" open=0 "));
+    nc.kill().expect("our own child");
+    nc.wait().expect("our own child");
+}
