@@ -94,9 +94,17 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         self.rest()
     }
 
-    /// Acts on the deadlines that are due, then does what became possible.
+    /// Does what is possible, then acts on the deadlines that are due: what has arrived counts before a limit.
     pub fn handle_timeout(&mut self, scratch: &mut [u8], pass: &mut Pass) -> Progress {
         pass.refill();
+        self.session.handle_retry(pass);
+        if self.session.is_stopping() {
+            // Quiet is what the kernel says is quiet: the event of what has arrived may still be under way.
+            self.ready = self.ready.and(Readiness::READABLE);
+        }
+        if self.drive_on(scratch, pass) == Progress::Closed {
+            return Progress::Closed;
+        }
         self.session.handle_timeout(&self.stream, pass);
         self.flush(pass);
         self.drive_on(scratch, pass)
@@ -378,5 +386,84 @@ impl<T: fmt::Debug, P> fmt::Debug for Connection<T, P> {
             .field("session", &self.session)
             .field("ready", &self.ready)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant, SystemTime};
+
+    use super::*;
+    use crate::address::Address;
+    use crate::codec::Raw;
+    use crate::services::Echo;
+    use crate::session::{Clock, CloseReason, Framed, Limits};
+    use crate::testing::ScriptedStream;
+
+    const ENOBUFS: i32 = 105;
+
+    struct Bench {
+        connection: Connection<ScriptedStream, Framed<Raw, Echo>>,
+        pass: Pass,
+        clock: Clock,
+        origin: Instant,
+        scratch: [u8; 64],
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let origin = Instant::now();
+            let clock = Clock::new(origin);
+            let mut pass = Pass::new(Limits::default(), clock.at(origin, SystemTime::UNIX_EPOCH));
+            let stream = ScriptedStream::new(Address::Unknown);
+            let mut connection = Connection::new(stream, Framed::new(Raw, Echo), &pass);
+            connection.open(&mut pass);
+            Self { connection, pass, clock, origin, scratch: [0; 64] }
+        }
+
+        fn timeout_at(&mut self, ms: u64) -> Progress {
+            let now = self.origin + Duration::from_millis(ms);
+            self.pass.set_now(self.clock.at(now, SystemTime::UNIX_EPOCH));
+            self.connection.handle_timeout(&mut self.scratch, &mut self.pass)
+        }
+    }
+
+    #[test]
+    fn a_drain_answers_what_has_arrived_before_it_calls_a_connection_quiet() {
+        let mut bench = Bench::new();
+        bench.connection.handle_stop(&mut bench.scratch, &mut bench.pass);
+        // It is there, but its event has not come yet when the quiet time is over.
+        bench.connection.stream_mut().push_input(b"late");
+        bench.timeout_at(101);
+        assert_eq!(bench.connection.stream_mut().take_output(), b"late");
+        assert!(!bench.connection.stream().is_write_shut());
+        bench.timeout_at(203);
+        assert!(bench.connection.stream().is_write_shut());
+    }
+
+    #[test]
+    fn a_drain_does_not_call_quiet_what_it_could_not_read() {
+        let mut bench = Bench::new();
+        bench.connection.handle_stop(&mut bench.scratch, &mut bench.pass);
+        bench.connection.stream_mut().push_input(b"late");
+        bench.connection.note(Readiness::READABLE);
+        for ms in (0..200).step_by(11) {
+            bench.connection.stream_mut().fail_next(ENOBUFS);
+            bench.timeout_at(ms);
+        }
+        assert!(!bench.connection.stream().is_write_shut());
+        bench.timeout_at(220);
+        assert_eq!(bench.connection.stream_mut().take_output(), b"late");
+    }
+
+    #[test]
+    fn what_has_arrived_counts_before_the_idle_limit() {
+        let mut bench = Bench::new();
+        bench.connection.stream_mut().push_input(b"in time");
+        bench.connection.note(Readiness::READABLE);
+        assert_ne!(bench.timeout_at(3_600_001), Progress::Closed);
+        assert_eq!(bench.connection.stream_mut().take_output(), b"in time");
+        assert_eq!(bench.timeout_at(2 * 3_600_002), Progress::Closed);
+        assert_eq!(bench.connection.session().close_reason(&bench.pass), Some(CloseReason::Idle));
     }
 }

@@ -180,7 +180,7 @@ impl<K: Kernel> Reactor<K> {
     /// Out of descriptors, buffers or memory: tell those who wait if that is the policy, and try again later.
     fn pause(&mut self, token: Token, failure: Failure) {
         self.stats.accept_pauses += 1;
-        if self.config.over_limit == OverLimit::Refuse || self.state.is_draining() {
+        if self.config.over_limit == OverLimit::Refuse {
             self.shed(token);
         }
         if let Some(suppressed) = self.warnings.exhausted.permit(self.pass.now().tick) {

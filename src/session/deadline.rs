@@ -8,7 +8,7 @@ use super::close_reason::CloseReason;
 use super::context::Remote;
 use super::pass::Pass;
 use super::protocol::Protocol;
-use super::{CONGESTED, EOF, EXHAUSTED, MORE_INPUT, NOT_READY, Phase, STOPPING, Session};
+use super::{CONGESTED, EOF, EXHAUSTED, MORE_INPUT, NOT_READY, Phase, STOPPING, Session, WANT_WRITABLE};
 
 impl<P: Protocol> Session<P> {
     /// The next moment something is due, `None` when every limit that applies is switched off.
@@ -31,12 +31,18 @@ impl<P: Protocol> Session<P> {
         }
     }
 
+    /// I/O may go on when the retry deadline has come. To be called before the I/O that comes before the
+    /// other deadlines.
+    pub fn handle_retry(&mut self, pass: &Pass) {
+        if self.retry_deadline().is_some_and(|at| at.is_due(pass.now().tick)) {
+            self.flags &= !EXHAUSTED;
+        }
+    }
+
     pub(super) fn on_timeout(&mut self, remote: &dyn Remote, pass: &mut Pass) {
         let now = pass.now().tick;
         let is_due = |deadline: Option<Tick>| deadline.is_some_and(|at| at.is_due(now));
-        if is_due(self.retry_deadline()) {
-            self.flags &= !EXHAUSTED;
-        }
+        self.handle_retry(pass);
         match self.phase {
             Phase::Open => self.on_open_timeout(remote, pass),
             Phase::Flushing if is_due(self.write_deadline(pass)) => self.end(CloseReason::WriteTimeout, pass),
@@ -102,11 +108,18 @@ impl<P: Protocol> Session<P> {
         if busy { None } else { Some(self.active.after(pass.spans.idle?)) }
     }
 
-    /// A drained connection ends when it is quiet and nothing is begun: no timer, no part of a frame, no output.
+    /// A drained connection ends when it is quiet and nothing is begun: no timer, no part of a frame, no
+    /// output, none to be asked for, no I/O to be repeated.
     fn quiet_deadline(&self, pass: &Pass) -> Option<Tick> {
         let begun = self.rare.as_ref().is_some_and(|rare| rare.is_needed());
-        let quiet = self.flags & STOPPING != 0 && !begun && self.flags & NOT_READY == 0;
-        quiet.then(|| self.active.after(pass.spans.quiet))
+        let busy = begun || self.flags & (NOT_READY | WANT_WRITABLE | EXHAUSTED) != 0;
+        (self.is_stopping() && !busy).then(|| self.active.after(pass.spans.quiet))
+    }
+
+    /// Whether the server is draining and this conversation has not ended yet.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.flags & STOPPING != 0 && self.phase == Phase::Open
     }
 
     fn retry_deadline(&self) -> Option<Tick> {

@@ -60,6 +60,7 @@ impl<P: Protocol> Session<P> {
 
     /// Goes on with kept input, after [`wants_resume`](Self::wants_resume) said yes.
     pub fn handle_resume(&mut self, remote: &dyn Remote, pass: &mut Pass) {
+        self.active = pass.now().tick;
         if self.flags & MORE_INPUT != 0 {
             self.feed_inbox(remote, pass);
         }

@@ -316,10 +316,18 @@ impl<P: Protocol> Session<P> {
 
     /// Over, at once. The reason needs no memory here: the driver asks for it before it goes on.
     fn end(&mut self, reason: CloseReason, pass: &mut Pass) {
-        if self.phase != Phase::Closed {
-            self.enter(Phase::Closed);
-            pass.ended = Some(reason);
+        if self.phase == Phase::Closed {
+            return;
         }
+        if self.phase == Phase::Flushing
+            && let Some(rare) = &mut self.rare
+            && matches!(rare.reason, Some(CloseReason::Finished | CloseReason::Drained))
+        {
+            // These say that everything was flushed, and it was not.
+            rare.reason = None;
+        }
+        self.enter(Phase::Closed);
+        pass.ended = Some(reason);
     }
 
     fn enter(&mut self, phase: Phase) {

@@ -1,0 +1,258 @@
+//! One run: draws the plans, lets a reactor live through them, and has the outcome judged.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use super::conn::Conn;
+use super::faults::Faults;
+use super::judge::{judge, nanos};
+use super::kernel::{Shared, SimKernel, address_of};
+use super::plan::{Answer, Dial, Ending, MAX_FRAME, NEVER, Plan, Service, Setting, draw_config};
+use super::probe::Maker;
+use super::report::{Failure, Report};
+use super::rng::Rng;
+use super::socket::draw_drought;
+use super::world::World;
+use super::{Bug, Sound};
+use crate::reactor::{Config, Reactor};
+use crate::session::{Factory, Peer};
+
+/// What a client says and must hear, in a simulation of somebody's own protocol.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Conversation {
+    pub(super) says: Vec<u8>,
+    pub(super) hears: Vec<u8>,
+}
+
+/// A simulated machine that lives through one run after another, and keeps its memory between them.
+///
+/// `B` names the bug that is planted in the driver: none by default.
+pub struct Simulation<B = Sound> {
+    world: Shared,
+    config: Config,
+    origin: Instant,
+    maker: Maker,
+    conversation: Option<Conversation>,
+    bug: PhantomData<B>,
+}
+
+impl<B: Bug> Simulation<B> {
+    /// A machine for runs of the crate's own services.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with(None, None)
+    }
+
+    /// A machine for runs of somebody's own protocol.
+    pub(super) fn with(custom: Option<Factory>, conversation: Option<Conversation>) -> Self {
+        Self {
+            world: Rc::new(RefCell::new(World::default())),
+            config: Config::default(),
+            origin: Instant::now(),
+            maker: Maker::new(custom),
+            conversation,
+            bug: PhantomData,
+        }
+    }
+
+    /// Lives through the run that follows from `seed`.
+    ///
+    /// # Errors
+    /// [`Failure`], which says what broke and how to see it again.
+    pub fn run(&mut self, seed: u64) -> Result<Report, Failure> {
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.live(seed)));
+        let outcome = outcome.unwrap_or_else(|panic| {
+            self.world = Rc::new(RefCell::new(World::default()));
+            Err(format!("panicked: {}", text_of(&*panic)))
+        });
+        outcome.map_err(|what| Failure { seed, what })
+    }
+
+    fn live(&mut self, seed: u64) -> Result<Report, String> {
+        let config = self.prepare(seed);
+        let kernel = SimKernel::<B>::new(Rc::clone(&self.world), self.origin);
+        let mut reactor = Reactor::with_kernel(kernel, config.clone());
+        self.listen(&mut reactor)?;
+        while !reactor.is_done() {
+            let turned = reactor.turn(None);
+            if let Some(what) = self.world.borrow_mut().broken.take() {
+                return Err(what);
+            }
+            turned.map_err(|error| format!("the loop ended: {error}"))?;
+            self.dial(&mut reactor);
+            self.stop_when_quiet(&mut reactor)?;
+        }
+        self.collect_ends()?;
+        let (stats, in_use) = (reactor.stats(), reactor.slots_in_use());
+        drop(reactor);
+        let mut world = self.world.borrow_mut();
+        if let Some(what) = world.broken.take() {
+            return Err(what);
+        }
+        if in_use != 0 || world.descriptors != 0 {
+            return Err(format!("left over: {in_use} slots, {} descriptors", world.descriptors));
+        }
+        let operations = world.counted.operations;
+        world.ended_at = world.now;
+        world.run_down();
+        debug_assert_eq!(operations, world.counted.operations, "clients make no system calls");
+        judge(&world, &stats, &config)?;
+        Ok(Report::of(&world, &stats))
+    }
+
+    /// Draws everything that follows from the seed.
+    fn prepare(&mut self, seed: u64) -> Config {
+        let mut rng = Rng::new(seed);
+        let mut world = self.world.borrow_mut();
+        let world = &mut *world;
+        let faults = Faults::draw(&mut rng);
+        let setting = Setting::draw(self.conversation.is_some(), &mut rng);
+        let config = draw_config(&self.config, &mut rng);
+        if world.conns.len() < setting.clients {
+            world.conns.resize_with(setting.clients, Conn::default);
+        }
+        let mut sizes = [0; 16];
+        for (id, size_of) in sizes[..setting.clients].iter_mut().enumerate() {
+            let (service, dial) = draw_dial(&setting, &mut rng);
+            let size = self.conversation.as_ref().map_or_else(|| draw_size(&mut rng), |own| own.says.len());
+            let plan = Plan::draw(service, dial, size, &mut rng);
+            let conn = &mut world.conns[id];
+            conn.begin(id, plan);
+            conn.script.write(id, service, size, &mut rng);
+            if let Some(own) = &self.conversation {
+                conn.script.says.extend_from_slice(&own.says);
+                conn.script.hears.extend_from_slice(&own.hears);
+            }
+            adapt(conn, &mut rng);
+            *size_of = size;
+        }
+        world.drought = draw_drought(faults.accept_droughts, &mut rng);
+        world.reset(rng);
+        world.faults = faults;
+        world.setting = setting;
+        world.clients = setting.clients;
+        world.drain = nanos(config.drain);
+        world.memory = config.limits.high_water + config.limits.read_budget + MAX_FRAME + 4;
+        self.maker.set_greet_delay(setting.greet_delay);
+        self.maker.sizes = Arc::from(&sizes[..setting.clients]);
+        self.maker.ledger.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        config
+    }
+
+    fn listen(&self, reactor: &mut Reactor<SimKernel<B>>) -> Result<(), String> {
+        let setting = self.world.borrow().setting;
+        for (at, &service) in setting.listeners[..setting.listener_count].iter().enumerate() {
+            let listener = reactor.kernel().listener(at);
+            let maker = self.maker.clone();
+            let make: Factory = Arc::new(move |peer| maker.make(service, peer));
+            let added = reactor.add_listener(listener, address_of(100 + at), make);
+            added.map_err(|error| format!("could not listen: {error}"))?;
+        }
+        Ok(())
+    }
+
+    /// Lets the reactor make the outgoing connections whose time has come.
+    fn dial(&self, reactor: &mut Reactor<SimKernel<B>>) {
+        loop {
+            let mut world = self.world.borrow_mut();
+            let Some(id) = world.to_dial.pop() else { return };
+            let plan = world.conns[id].plan;
+            if world.stops_taken == 0 {
+                drop(world);
+                let to = address_of(id);
+                let protocol =
+                    self.maker.make(plan.service, &Peer { address: to.clone(), local: to.clone() });
+                let begun = reactor.connect(&to, protocol);
+                world = self.world.borrow_mut();
+                if begun.is_ok() {
+                    world.counted.dialled += 1;
+                    continue;
+                }
+            }
+            world.conns[id].leave_undialled();
+        }
+    }
+
+    /// When every conversation is over only the listeners may be left; then they are drained too.
+    fn stop_when_quiet(&self, reactor: &mut Reactor<SimKernel<B>>) -> Result<(), String> {
+        let mut world = self.world.borrow_mut();
+        if !world.may_stop() {
+            return Ok(());
+        }
+        let (listeners, slots) = (world.setting.listener_count, reactor.slots_in_use());
+        if slots != listeners || world.descriptors != listeners {
+            let descriptors = world.descriptors;
+            return Err(format!("all is quiet, but {slots} slots and {descriptors} descriptors are in use"));
+        }
+        world.stops = 1;
+        world.setting.stops = [NEVER; 2];
+        Ok(())
+    }
+
+    fn collect_ends(&self) -> Result<(), String> {
+        let mut world = self.world.borrow_mut();
+        let mut ledger = self.maker.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        for ended in ledger.drain(..) {
+            let at = nanos(ended.at.saturating_duration_since(self.origin));
+            if world.conns[ended.id].end.replace((ended.reason, at)).is_some() {
+                return Err(format!("connection #{} was told of its end twice", ended.id));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<B: Bug> Default for Simulation<B> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<B> std::fmt::Debug for Simulation<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Simulation").field("world", &self.world).finish_non_exhaustive()
+    }
+}
+
+/// Which service a client meets, and who calls whom.
+fn draw_dial(setting: &Setting, rng: &mut Rng) -> (Service, Dial) {
+    let at = rng.below(setting.listener_count);
+    let service = setting.listeners[at];
+    if !rng.one_in(6) || service == Service::Custom {
+        return (service, Dial::In(at));
+    }
+    let answer = match rng.below(8) {
+        0 => Answer::Refused,
+        1 => Answer::Silence,
+        _ => Answer::Made,
+    };
+    (service, Dial::Out(answer))
+}
+
+fn draw_size(rng: &mut Rng) -> usize {
+    if rng.one_in(8) { rng.between(1, 200) } else { rng.between(1500, 6000) }
+}
+
+/// Fits a script to how its client ends.
+fn adapt(conn: &mut Conn, rng: &mut Rng) {
+    let lines = matches!(conn.plan.service, Service::EchoLines | Service::GreetLines);
+    match conn.plan.ending {
+        Ending::Stuck if !conn.script.cut_last_frame(rng) => conn.plan.ending = Ending::Polite,
+        Ending::Served if conn.plan.service == Service::GreetLines => conn.script.say_exit(rng),
+        Ending::Wrong => conn.cuts = !conn.script.say_wrong(conn.plan.service, conn.id, rng),
+        Ending::HalfClose if lines && rng.coin() => conn.script.leave_last_line_open(),
+        _ => {}
+    }
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> &str {
+    match panic.downcast_ref::<String>() {
+        Some(text) => text,
+        None => panic.downcast_ref::<&str>().copied().unwrap_or("with something that is no text"),
+    }
+}

@@ -1,0 +1,149 @@
+//! The whole reactor under a kernel that does what kernels may do, tens of thousands of times.
+//!
+//! `ONELOOP_SEEDS=N` runs N seeds instead of the usual number and says how fast; `ONELOOP_SEED=S` replays one.
+
+#![allow(clippy::print_stdout, reason = "asked for by the environment")]
+
+use std::time::Instant;
+
+use oneloop::codec::{LengthPrefixed, Raw};
+use oneloop::kernel::Planted;
+use oneloop::services::Echo;
+use oneloop::session::{CloseReason, Framed};
+use oneloop::testing::sim::{Bug, Failure, Report, Simulation, Sound, run_seed, survives_any_kernel};
+
+/// How many seeds every `cargo test` lives through.
+const SEEDS: u64 = 30_000;
+const THREADS: u64 = 2;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Runs every `THREADS`th seed, and sums up what happened.
+fn run_share(first: u64, seeds: u64) -> Result<Report, Failure> {
+    let mut simulation = Simulation::<Sound>::new();
+    let mut sum = Report::default();
+    for seed in (first..seeds).step_by(usize::try_from(THREADS).expect("few")) {
+        sum += simulation.run(seed)?;
+    }
+    Ok(sum)
+}
+
+#[test]
+fn every_seed_survives() {
+    if let Some(seed) = number("ONELOOP_SEED") {
+        match run_seed::<Sound>(seed) {
+            Ok(report) => println!("seed {seed} survives: {report:?}"),
+            Err(failure) => panic!("{failure}"),
+        }
+        return;
+    }
+    let (asked, begin) = (number("ONELOOP_SEEDS"), Instant::now());
+    let seeds = asked.unwrap_or(SEEDS);
+    let shares: Vec<_> =
+        (0..THREADS).map(|first| std::thread::spawn(move || run_share(first, seeds))).collect();
+    let mut sum = Report::default();
+    for share in shares {
+        match share.join().expect("a failed run is no panic") {
+            Ok(report) => sum += report,
+            Err(failure) => panic!("{failure}"),
+        }
+    }
+    if asked.is_some() {
+        let minutes = begin.elapsed().as_secs_f64() / 60.0;
+        println!("{:.0} runs a minute on {THREADS} threads", seeds as f64 / minutes);
+    }
+    assert_runs_are_worth_their_name(&sum, seeds);
+}
+
+/// Speed must not come from runs in which nothing happens.
+fn assert_runs_are_worth_their_name(sum: &Report, runs: u64) {
+    assert!(sum.connections >= 4 * runs, "fewer than 4 connections a run: {sum:?}");
+    assert!(sum.bytes_received >= 2048 * sum.connections, "fewer than 2 KiB from a client: {sum:?}");
+    assert!(sum.bytes_sent >= 2048 * sum.connections, "fewer than 2 KiB to a client: {sum:?}");
+    assert!(sum.operations >= 200 * runs, "fewer than 200 kernel operations a run: {sum:?}");
+    if runs < 10_000 {
+        return;
+    }
+    for (name, count) in CloseReason::NAMES.iter().zip(sum.closed) {
+        let never = ["closed"].contains(name);
+        assert_eq!(count == 0, never, "{count} connections ended as {name}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let mut simulation = Simulation::<Sound>::new();
+    let first: Vec<_> = (0..200).map(|seed| simulation.run(seed).expect("it survives")).collect();
+    for (seed, report) in (0..).zip(&first) {
+        assert_eq!(run_seed::<Sound>(seed).expect("it survives"), *report, "seed {seed}");
+    }
+    assert!(first.windows(2).all(|pair| pair[0].trace != pair[1].trace), "different seeds, different runs");
+}
+
+#[test]
+fn protocols_of_ones_own_survive() {
+    survives_any_kernel(500, |_| Framed::new(Raw, Echo), b"any bytes at all", b"any bytes at all");
+    let frames = [b"\0\0\0\x03abc\0\0\0\0".as_slice(), &[0, 0, 1, 0], &[7; 256]].concat();
+    survives_any_kernel(500, |_| Framed::new(LengthPrefixed::len32(256), Echo), &frames, &frames);
+}
+
+#[test]
+#[should_panic(expected = "was answered wrongly")]
+fn a_protocol_that_depends_on_how_bytes_are_cut_does_not_survive() {
+    use oneloop::session::{Context, Service};
+
+    struct CountsReads;
+
+    impl Service for CountsReads {
+        fn on_frame(&mut self, _frame: &[u8], cx: &mut Context<'_>) {
+            cx.reply(b"x");
+        }
+    }
+    survives_any_kernel(500, |_| Framed::new(Raw, CountsReads), b"hello, world", b"x");
+}
+
+/// The first seed that finds the bug.
+fn hunt<B: Bug>(within: u64) {
+    let mut simulation = Simulation::<B>::new();
+    let Some(failure) = (0..within).find_map(|seed| simulation.run(seed).err()) else {
+        panic!("{:?} was not found within {within} seeds", B::PLANTED);
+    };
+    println!("{:?}: {failure}", B::PLANTED);
+    if let Err(failure) = run_seed::<Sound>(failure.seed) {
+        panic!("without the bug too: {failure}");
+    }
+    let again = run_seed::<B>(failure.seed).expect_err("a failing seed replays");
+    assert_eq!(again.what, failure.what);
+}
+
+/// One test per planted bug, with the number of seeds within which it must be found.
+macro_rules! planted_bugs {
+    ($($test:ident: $bug:ident within $seeds:literal,)*) => {
+        $(
+            #[test]
+            fn $test() {
+                #[derive(Debug)]
+                struct Plant;
+                impl Bug for Plant {
+                    const PLANTED: Planted = Planted::$bug;
+                }
+                hunt::<Plant>($seeds);
+            }
+        )*
+    };
+}
+
+planted_bugs! {
+    planted_bug_requeue_lost: RequeueLost within 100,
+    planted_bug_read_closed_ignored: ReadClosedIgnored within 100,
+    planted_bug_any_read_drains: AnyReadDrains within 100,
+    planted_bug_short_write_blocks: ShortWriteBlocks within 100,
+    planted_bug_unsent_forgotten: UnsentForgotten within 100,
+    planted_bug_accept_retry_forgotten: AcceptRetryForgotten within 100,
+    planted_bug_accept_batch_forgotten: AcceptBatchForgotten within 100,
+    planted_bug_generation_ignored: GenerationIgnored within 100,
+    planted_bug_deadline_forgotten: DeadlineForgotten within 100,
+    planted_bug_paused_forgotten: PausedForgotten within 100,
+}
