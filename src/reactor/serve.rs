@@ -117,9 +117,12 @@ impl<K: Kernel> Reactor<K> {
             progress == Progress::Yielded || !connection.can_go_on(),
             "blocked, and yet there is something to do"
         );
-        let plain = connection.session().is_plain();
-        // A plain connection is covered by the entry it has: that one is only ever too early.
-        if plain && (!unarmed || planted::<K>(Planted::DeadlineForgotten)) {
+        // Who was plain all the time is covered by the entry there is: that one is only ever too early. Who
+        // has become plain may have one for a limit that is longer than the idle limit.
+        if progress == Progress::Idle && !unarmed {
+            return;
+        }
+        if planted::<K>(Planted::DeadlineForgotten) && unarmed && connection.session().is_plain() {
             return;
         }
         if let Some(at) = connection.session().poll_timeout(&self.pass) {
