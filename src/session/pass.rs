@@ -168,6 +168,13 @@ impl Pass {
         }
     }
 
+    /// Throws the collected output away and says how much it was; for tests and benchmarks without a socket.
+    pub fn discard_output(&mut self) -> usize {
+        let count = self.queued();
+        self.clear_output();
+        count
+    }
+
     /// Forgets all output.
     #[inline]
     pub(crate) fn clear_output(&mut self) {
