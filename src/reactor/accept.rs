@@ -217,7 +217,7 @@ impl<K: Kernel> Reactor<K> {
 
     pub(super) fn requeue(&mut self, token: Token) {
         if let Some(entry) = self.slots.get_mut(token) {
-            super::enqueue(entry, token, &mut self.ready);
+            super::enqueue(entry, token, &mut self.waiting);
         }
     }
 }

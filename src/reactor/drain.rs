@@ -131,7 +131,8 @@ impl<K: Kernel> Reactor<K> {
                 None => {}
             }
         }
-        self.ready.clear();
+        self.events.clear();
+        self.waiting.clear();
         cut_off
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! One turn is four steps, in this order:
 //!
-//! 1. **Poll**, with a timeout of zero if anything is queued, else until the nearest deadline. Read the clock once.
-//! 2. **Note** events: they join the ready queue. No I/O happens while events are gone through.
+//! 1. **Poll**, with a timeout of zero if anybody waits, else until the nearest deadline. Read the clock once.
+//! 2. **Note** events: they are copied. No I/O happens while the poll's events are gone through.
 //! 3. **Note deadlines** that are due.
-//! 4. **Serve** a snapshot of the ready queue, each entry once, within its budget of bytes and frames. What is
-//!    not finished goes to the back of the queue.
+//! 4. **Serve** what was noted, each within its budget of bytes and frames; who is not finished waits. Then
+//!    serve those who wait, in order, until the turn has moved its share of bytes.
 
 mod accept;
 mod config;
@@ -27,6 +27,7 @@ pub use self::handle::Handle;
 pub use self::mio_kernel::{MioKernel, Socket};
 pub use self::stats::Stats;
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -64,26 +65,22 @@ enum Slot<K: Kernel> {
     Listener(Box<Listening<K>>),
 }
 
-/// The slot is in the ready queue, and not because of an event.
+/// The slot is in the queue of those who wait for their turn.
 const QUEUED: u8 = 1;
 /// The slot's deadline has fired.
 const DUE: u8 = 2;
-/// The slot was served out of the queue in the turn that it notes: an event must not serve it again.
-const SERVED: u8 = 4;
 
 /// A slot with what the loop notes about it.
 #[derive(Debug)]
 struct Entry<K: Kernel> {
-    /// [`QUEUED`], [`DUE`] and [`SERVED`]; zero for a connection that only waits for events.
+    /// [`QUEUED`] and [`DUE`]; zero for a connection that only waits for events.
     marks: u8,
-    /// The turn of [`SERVED`], its lowest bits.
-    served: u16,
     slot: Slot<K>,
 }
 
 impl<K: Kernel> Entry<K> {
     const fn new(slot: Slot<K>) -> Self {
-        Self { marks: 0, served: 0, slot }
+        Self { marks: 0, slot }
     }
 }
 
@@ -115,10 +112,12 @@ pub struct Outcome {
 pub struct Reactor<K: Kernel = MioKernel> {
     kernel: K,
     slots: Slots<Entry<K>>,
-    /// Whom to serve in the next step four, in this order, and what events have said about them.
-    ready: Vec<Event>,
+    /// What has happened since the last step four: events, and deadlines that fired.
+    events: Vec<Event>,
     /// The last snapshot's memory.
     spare: Vec<Event>,
+    /// Who was not finished within a turn's budget.
+    waiting: VecDeque<Token>,
     deadlines: Deadlines,
     pass: Pass,
     scratch: Box<[u8]>,
@@ -127,8 +126,6 @@ pub struct Reactor<K: Kernel = MioKernel> {
     config: Config,
     stats: Stats,
     state: State,
-    /// The turn being served, its lowest bits.
-    turn: u16,
     /// Listeners that wait for a connection to end.
     paused: Vec<Token>,
     next_report: Option<Tick>,
@@ -214,8 +211,9 @@ impl<K: Kernel> Reactor<K> {
         Self {
             kernel,
             slots: Slots::with_capacity(ROOM),
-            ready: Vec::new(),
+            events: Vec::new(),
             spare: Vec::new(),
+            waiting: VecDeque::new(),
             deadlines: Deadlines::with_capacity(ROOM),
             pass: Pass::new(config.limits.clone(), now),
             scratch,
@@ -224,7 +222,6 @@ impl<K: Kernel> Reactor<K> {
             config,
             stats: Stats::default(),
             state: State::Running,
-            turn: 0,
             paused: Vec::new(),
             next_report,
             warnings: Warnings::default(),
@@ -293,7 +290,7 @@ impl<K: Kernel> Reactor<K> {
     }
 
     fn poll_timeout(&self, max_wait: Option<Duration>) -> Option<Duration> {
-        if !self.ready.is_empty() {
+        if !self.waiting.is_empty() {
             return Some(Duration::ZERO);
         }
         let own = Tick::earliest(self.next_report, self.state.deadline());
@@ -314,13 +311,12 @@ impl<K: Kernel> Reactor<K> {
         self.pass.set_now(now);
     }
 
-    /// Events wait in the queue behind those who were not finished last turn.
     #[inline(never)]
     fn note_events(&mut self) {
         // Taken out for the loop, so that its length stays in a register.
-        let mut ready = std::mem::take(&mut self.ready);
-        ready.extend(self.kernel.events());
-        self.ready = ready;
+        let mut events = std::mem::take(&mut self.events);
+        events.extend(self.kernel.events());
+        self.events = events;
     }
 
     fn note_deadlines(&mut self) {
@@ -329,7 +325,9 @@ impl<K: Kernel> Reactor<K> {
             let Some(token) = self.slots.token_of(key) else { continue };
             if let Some(entry) = self.slots.get_mut(token) {
                 entry.marks |= DUE;
-                enqueue(entry, token, &mut self.ready);
+                if entry.marks & QUEUED == 0 {
+                    self.events.push(Event { token, ready: Readiness::NONE });
+                }
             }
         }
         if self.next_report.is_some_and(|at| at.is_due(now)) {
@@ -362,9 +360,9 @@ const fn planted<K: Kernel>(bug: Planted) -> bool {
     K::Stream::PLANTED as u8 == bug as u8
 }
 
-fn enqueue<K: Kernel>(entry: &mut Entry<K>, token: Token, ready: &mut Vec<Event>) {
+fn enqueue<K: Kernel>(entry: &mut Entry<K>, token: Token, waiting: &mut VecDeque<Token>) {
     if entry.marks & QUEUED == 0 {
         entry.marks |= QUEUED;
-        ready.push(Event { token, ready: Readiness::NONE });
+        waiting.push_back(token);
     }
 }

@@ -1,26 +1,42 @@
-//! Step four of a turn: each queued entry once, within its budget.
+//! Step four of a turn: events, then those who wait, each within its budget.
 
 use log::{Level, debug, log_enabled, trace, warn};
 
 use super::slots::key_of;
-use super::{Conn, DUE, Entry, Reactor, SERVED, Slot, planted};
+use super::{Conn, DUE, Entry, QUEUED, Reactor, Slot, planted};
 use crate::connection::Progress;
 use crate::kernel::{Event, Kernel, Planted, Readiness, Token};
 use crate::session::{CloseReason, Remote};
 
+/// Bytes, both directions and all connections together, after which a turn ends although some still wait.
+const TURN_BYTES: u64 = 512 * 1024;
+
 impl<K: Kernel> Reactor<K> {
-    /// Serves a snapshot of the queue: what is queued meanwhile waits for the next turn.
+    /// Serves events first, then those who wait, in order, until the turn has moved its share of bytes; at
+    /// least one of them, so that nobody waits for ever. Bulk thus never stands between a request and its answer
+    /// for longer than one turn's share.
     #[inline(never)]
     pub(super) fn serve_ready(&mut self) {
-        self.turn = self.turn.wrapping_add(1);
+        let end = self.pass.traffic().bytes() + TURN_BYTES;
         let spare = std::mem::take(&mut self.spare);
-        let mut serving = std::mem::replace(&mut self.ready, spare);
-        for event in &serving {
+        let mut events = std::mem::replace(&mut self.events, spare);
+        for event in &events {
             self.serve(*event);
         }
-        serving.clear();
-        self.spare = serving;
+        events.clear();
+        self.spare = events;
+        self.serve_waiting(end);
         self.resume_paused();
+    }
+
+    fn serve_waiting(&mut self, end: u64) {
+        for _ in 0..self.waiting.len() {
+            let Some(token) = self.waiting.pop_front() else { break };
+            self.serve_now(token, Readiness::NONE);
+            if self.pass.traffic().bytes() >= end {
+                break;
+            }
+        }
     }
 
     #[inline(always)]
@@ -39,18 +55,24 @@ impl<K: Kernel> Reactor<K> {
         }
     }
 
-    /// Something that was served in this turn already, was queued or whose deadline has fired, or that is no
-    /// connection.
+    /// Something that waits for its turn already, whose deadline has fired, or that is no connection.
     #[cold]
     #[inline(never)]
     fn serve_rarely(&mut self, Event { token, ready }: Event) {
         let Some(entry) = self.slots.get_mut(token) else { return };
-        if entry.marks & SERVED != 0 && entry.served == self.turn {
-            return self.note_again(token, ready);
+        if entry.marks & QUEUED == 0 {
+            return self.serve_now(token, ready);
         }
-        let due = entry.marks & DUE != 0;
-        entry.served = self.turn;
-        entry.marks = SERVED;
+        match &mut entry.slot {
+            Slot::Peer(connection) => connection.note(ready),
+            Slot::Connecting(connecting) => connecting.note(ready),
+            Slot::Listener(_) => {}
+        }
+    }
+
+    fn serve_now(&mut self, token: Token, ready: Readiness) {
+        let Some(entry) = self.slots.get_mut(token) else { return };
+        let due = std::mem::take(&mut entry.marks) & DUE != 0;
         match &mut entry.slot {
             Slot::Peer(connection) => {
                 connection.note(ready);
@@ -66,25 +88,6 @@ impl<K: Kernel> Reactor<K> {
                 connecting.note(ready);
                 self.serve_connecting(token, due);
             }
-        }
-    }
-
-    /// Served already: what the event says counts for the next turn.
-    fn note_again(&mut self, token: Token, ready: Readiness) {
-        let Some(entry) = self.slots.get_mut(token) else { return };
-        let wanted = match &mut entry.slot {
-            Slot::Peer(connection) => {
-                connection.note(ready);
-                connection.can_go_on()
-            }
-            Slot::Connecting(connecting) => {
-                connecting.note(ready);
-                true
-            }
-            Slot::Listener(_) => true,
-        };
-        if wanted {
-            super::enqueue(entry, token, &mut self.ready);
         }
     }
 
@@ -110,7 +113,7 @@ impl<K: Kernel> Reactor<K> {
         }
         let Some(entry) = self.slots.get_mut(token) else { return };
         if progress == Progress::Yielded && !planted::<K>(Planted::RequeueLost) {
-            super::enqueue(entry, token, &mut self.ready);
+            super::enqueue(entry, token, &mut self.waiting);
         }
         let Slot::Peer(connection) = &entry.slot else { return };
         debug_assert!(
@@ -169,7 +172,7 @@ impl<K: Kernel> Reactor<K> {
         trace!("accepting again listeners={}", self.paused.len());
         for token in std::mem::take(&mut self.paused) {
             if let Some(entry) = self.slots.get_mut(token) {
-                super::enqueue(entry, token, &mut self.ready);
+                super::enqueue(entry, token, &mut self.waiting);
             }
         }
     }

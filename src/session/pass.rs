@@ -43,6 +43,14 @@ impl Requests {
     pub(crate) const ERROR: u8 = 16;
 }
 
+impl Traffic {
+    /// Bytes moved, both directions together.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes_in + self.bytes_out
+    }
+}
+
 /// What is left of a connection's share of one turn. A pass that comes to rest at once is not charged.
 #[derive(Debug, Clone, Copy)]
 struct Budget {
