@@ -137,7 +137,7 @@ pub(super) struct ServeArgs {
     pub(super) low_water: Option<usize>,
 
     /// Bytes, both directions together, that one connection may move before the others have their turn
-    #[arg(long, value_name = "SIZE", value_parser = units::positive_size, default_value = "64KiB")]
+    #[arg(long, value_name = "SIZE", value_parser = units::positive_size, default_value = "256KiB")]
     #[arg(help_heading = "Limits")]
     pub(super) read_budget: usize,
 
