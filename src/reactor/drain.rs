@@ -109,7 +109,7 @@ impl<K: Kernel> Reactor<K> {
     /// Tells one connection that the server is draining.
     pub(super) fn stop_peer(&mut self, token: Token) {
         let Some(Entry { slot: Slot::Peer(connection), .. }) = self.slots.get_mut(token) else { return };
-        let progress = connection.handle_stop(&mut self.scratch, &mut self.pass);
+        let progress = connection.handle_stop(self.scratch.bytes(), &mut self.pass);
         self.after_drive(token, progress, true);
     }
 

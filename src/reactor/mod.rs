@@ -15,6 +15,7 @@ mod deadlines;
 mod drain;
 mod handle;
 mod mio_kernel;
+mod scratch;
 mod serve;
 #[cfg(feature = "signals")]
 mod signals;
@@ -37,6 +38,7 @@ use self::accept::Listening;
 use self::connect::Connecting;
 use self::deadlines::Deadlines;
 use self::drain::State;
+use self::scratch::Scratch;
 use self::slots::{Slots, key_of};
 use self::throttle::Throttle;
 use crate::connection::Connection;
@@ -44,9 +46,6 @@ use crate::error::Error;
 use crate::kernel::{Event, Kernel, Planted, Readiness, Stream, Token};
 use crate::os::sockets::{ListenOptions, listen_tcp};
 use crate::session::{Clock, Pass, Protocol, Tick};
-
-/// The scratch buffer is at most this large, whatever the read budget.
-const MAX_SCRATCH: usize = 64 * 1024;
 
 /// Connections there is room for from the start; untouched room costs no memory.
 const ROOM: usize = 1024;
@@ -120,7 +119,7 @@ pub struct Reactor<K: Kernel = MioKernel> {
     waiting: VecDeque<Token>,
     deadlines: Deadlines,
     pass: Pass,
-    scratch: Box<[u8]>,
+    scratch: Scratch,
     clock: Clock,
     wall_read: Tick,
     config: Config,
@@ -206,7 +205,7 @@ impl<K: Kernel> Reactor<K> {
         let origin = kernel.now();
         let clock = Clock::new(origin);
         let now = clock.at(origin, kernel.wall());
-        let scratch = vec![0; config.limits.read_budget.clamp(1, MAX_SCRATCH)].into_boxed_slice();
+        let scratch = Scratch::new(config.limits.read_budget);
         let next_report = config.stats_interval.map(|interval| now.tick.after(interval.into()));
         Self {
             kernel,

@@ -46,7 +46,7 @@ impl<K: Kernel> Reactor<K> {
             && entry.marks == 0
         {
             connection.note(event.ready);
-            match connection.drive(&mut self.scratch, &mut self.pass) {
+            match connection.drive(self.scratch.bytes(), &mut self.pass) {
                 Progress::Idle => {}
                 progress => self.after_drive(event.token, progress, false),
             }
@@ -77,9 +77,9 @@ impl<K: Kernel> Reactor<K> {
             Slot::Peer(connection) => {
                 connection.note(ready);
                 let progress = if due {
-                    connection.handle_timeout(&mut self.scratch, &mut self.pass)
+                    connection.handle_timeout(self.scratch.bytes(), &mut self.pass)
                 } else {
-                    connection.drive(&mut self.scratch, &mut self.pass)
+                    connection.drive(self.scratch.bytes(), &mut self.pass)
                 };
                 self.after_drive(token, progress, due);
             }

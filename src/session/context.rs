@@ -127,6 +127,7 @@ impl<'a> Context<'a> {
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn reply_framed_input(&mut self, framing: Framing<'_>, range: Range<usize>) {
         let frame = framing.frame.cloned().unwrap_or(Frame { payload: 0..0, consumed: 0 });
@@ -180,13 +181,14 @@ impl<'a> Context<'a> {
     fn write_input(&mut self, range: Range<usize>) {
         debug_assert!(range.start <= range.end && range.end <= self.input.len(), "range outside the input");
         let pass = &mut *self.pass;
-        if self.direct && pass.replies.is_empty() && pass.direct.is_empty() {
+        if self.direct && pass.replies.is_empty() && pass.direct.end == 0 {
             pass.direct = range;
         } else {
             self.write_more_input(range);
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn write_more_input(&mut self, range: Range<usize>) {
         let pass = &mut *self.pass;
