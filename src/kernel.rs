@@ -12,6 +12,49 @@ use crate::address::Address;
 use crate::session::Remote;
 
 /// What a connection needs of a socket. Reads and writes may be short; `WouldBlock` means "an event will tell".
+///
+/// ```
+/// use std::io::{self, Read, Write};
+/// use std::os::unix::net::UnixStream;
+/// use oneloop::Address;
+/// use oneloop::codec::Raw;
+/// use oneloop::connection::{Connection, Progress};
+/// use oneloop::kernel::{Readiness, Stream};
+/// use oneloop::services::Echo;
+/// use oneloop::session::{Framed, Pass, Remote};
+///
+/// /// One end of a socket pair, driven by hand.
+/// struct End(UnixStream);
+///
+/// impl Read for End {
+///     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> { self.0.read(into) }
+/// }
+/// impl Write for End {
+///     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> { self.0.write(bytes) }
+///     fn flush(&mut self) -> io::Result<()> { Ok(()) }
+/// }
+/// impl Remote for End {
+///     fn address(&self) -> Address { Address::Unknown }
+/// }
+/// impl Stream for End {
+///     fn shutdown_write(&self) -> io::Result<()> { self.0.shutdown(std::net::Shutdown::Write) }
+/// }
+///
+/// let (ours, mut theirs) = UnixStream::pair()?;
+/// ours.set_nonblocking(true)?;
+/// let mut pass = Pass::for_tests(std::time::Instant::now());
+/// let mut connection = Connection::new(End(ours), Framed::new(Raw, Echo), &pass);
+/// connection.open(&mut pass);
+///
+/// theirs.write_all(b"hello")?;
+/// connection.note(Readiness::READABLE);
+/// assert_eq!(connection.drive(&mut [0; 1024], &mut pass), Progress::Idle);
+///
+/// let mut answer = [0; 5];
+/// theirs.read_exact(&mut answer)?;
+/// assert_eq!(&answer, b"hello");
+/// # Ok::<(), io::Error>(())
+/// ```
 pub trait Stream: Read + Write + Remote {
     /// A bug planted on purpose, to prove that the simulation finds it. Production has none, and the checks
     /// for it fold away.
@@ -136,6 +179,20 @@ pub struct Signals {
 ///
 /// Registration is edge-triggered, for reading and writing at once, and for the socket's whole life: an event
 /// comes when something becomes possible, not while it is (epoll(7), EPOLLET).
+///
+/// The reactor is generic over it, so a protocol can be run on another kernel than the system's:
+///
+/// ```
+/// use oneloop::kernel::Kernel;
+/// use oneloop::reactor::{Config, MioKernel, Reactor};
+///
+/// let mut kernel = MioKernel::new()?;
+/// kernel.poll(Some(std::time::Duration::ZERO))?;
+/// assert_eq!(kernel.events().count(), 0);
+/// let reactor = Reactor::with_kernel(kernel, Config::default());
+/// assert_eq!(reactor.slots_in_use(), 0);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub trait Kernel: fmt::Debug {
     /// A connected, or connecting, stream socket. Dropping it closes and deregisters it.
     type Stream: Stream + fmt::Debug;

@@ -51,6 +51,32 @@ pub struct Frame {
 /// The input always begins at the first byte not yet consumed, and between two calls it only grows at its
 /// end until a frame is found. A decoder may therefore remember how far it has scanned, and must forget it
 /// when it returns a frame.
+///
+/// ```
+/// use oneloop::codec::{Decoder, Frame, FrameError};
+///
+/// /// Frames of one length byte and so many bytes: `2 h i`.
+/// struct Len8;
+///
+/// impl Decoder for Len8 {
+///     fn decode(&mut self, src: &[u8]) -> Result<Option<Frame>, FrameError> {
+///         let Some(&len) = src.first() else { return Ok(None) };
+///         let end = 1 + usize::from(len);
+///         Ok((src.len() >= end).then_some(Frame { payload: 1..end, consumed: end }))
+///     }
+///
+///     fn decode_eof(&mut self, src: &[u8]) -> Result<Option<Frame>, FrameError> {
+///         match self.decode(src)? {
+///             None if !src.is_empty() => Err(FrameError::Truncated { have: src.len() as u64 }),
+///             found => Ok(found),
+///         }
+///     }
+/// }
+///
+/// assert_eq!(Len8.decode(b"\x02hi\x03th"), Ok(Some(Frame { payload: 1..3, consumed: 3 })));
+/// assert_eq!(Len8.decode(b"\x03th"), Ok(None));
+/// assert_eq!(Len8.decode_eof(b"\x03th"), Err(FrameError::Truncated { have: 3 }));
+/// ```
 pub trait Decoder {
     /// Returns the first frame of `src`, or `None` when more bytes are needed.
     ///
@@ -67,6 +93,30 @@ pub trait Decoder {
 }
 
 /// Wraps payloads so that the matching [`Decoder`] finds them again.
+///
+/// ```
+/// use oneloop::codec::{Encoder, FrameError};
+///
+/// /// One length byte, then the payload.
+/// struct Len8;
+///
+/// impl Encoder for Len8 {
+///     fn encode(&self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), FrameError> {
+///         let Ok(len) = u8::try_from(payload.len()) else {
+///             return Err(FrameError::TooLong { len: payload.len() as u64, max: 255 });
+///         };
+///         out.push(len);
+///         out.extend_from_slice(payload);
+///         Ok(())
+///     }
+/// }
+///
+/// let mut out = Vec::new();
+/// Len8.encode(b"hi", &mut out)?;
+/// assert_eq!(out, b"\x02hi");
+/// assert!(Len8.encode(&[0; 256], &mut out).is_err());
+/// # Ok::<(), FrameError>(())
+/// ```
 pub trait Encoder {
     /// Appends the frame of `payload` to `out`.
     ///

@@ -10,6 +10,15 @@ use crate::address::Address;
 use crate::codec::{Encoder, Frame};
 
 /// Who the other side is. The address is looked up when somebody asks (getpeername(2)), not kept per connection.
+///
+/// ```
+/// use oneloop::Address;
+/// use oneloop::session::Remote;
+///
+/// let peer: Address = "tcp://127.0.0.1:9999".parse()?;
+/// assert_eq!(peer.address().to_string(), "tcp://127.0.0.1:9999");
+/// # Ok::<(), oneloop::address::ParseAddressError>(())
+/// ```
 pub trait Remote {
     /// The peer's address, [`Address::Unknown`] when the connection is already gone.
     fn address(&self) -> Address;
