@@ -52,8 +52,8 @@ const EOF: u16 = 1;
 const EOF_DONE: u16 = 1 << 1;
 /// Unsent output reached high water and has not fallen to low water since.
 const CONGESTED: u16 = 1 << 2;
-/// The protocol is not ready for the next message.
-const NOT_READY: u16 = 1 << 3;
+/// The phase is not `Open` any more.
+const ENDING: u16 = 1 << 3;
 /// Kept input may hold whole messages: the turn's budget, congestion or readiness stopped the decoding.
 const MORE_INPUT: u16 = 1 << 4;
 /// The protocol asked to be called when there is room for output.
@@ -63,8 +63,8 @@ const STOPPING: u16 = 1 << 6;
 /// A call failed for want of memory or buffers; no I/O until the retry deadline.
 const EXHAUSTED: u16 = 1 << 7;
 
-/// The phase is not `Open` any more.
-const ENDING: u16 = 1 << 8;
+/// The protocol is not ready for the next message.
+const NOT_READY: u16 = 1 << 8;
 /// The rare part exists. Together with the other flags: zero means that only the idle limit concerns us.
 const RARE: u16 = 1 << 9;
 
@@ -252,13 +252,17 @@ impl<P: Protocol> Session<P> {
         self.grant_if_any(pass);
     }
 
-    /// Not ready means that a wake-up is pending (I2): without one, old or new, there is no need to ask.
+    /// Not ready means that a wake-up is pending or output is asked for (I2): without one, old or new, there is no
+    /// need to ask. Nothing in the pass and no flag here means that it was ready and still is.
     #[inline(always)]
     fn grant_if_any(&mut self, pass: &mut Pass) {
-        if pass.requests.bits != 0 || self.flags & RARE != 0 {
+        if pass.requests.bits != 0 || self.flags & (RARE | NOT_READY) != 0 {
             self.grant(pass);
         }
-        debug_assert!(self.rare.is_some() || self.protocol.ready(), "not ready, and no wake-up is pending");
+        debug_assert!(
+            self.rare.is_some() || self.flags & WANT_WRITABLE != 0 || self.protocol.ready(),
+            "not ready, and nothing is pending that could change it"
+        );
     }
 
     fn refresh_ready(&mut self, now: Tick) {

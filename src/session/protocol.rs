@@ -50,10 +50,12 @@ impl Step {
 /// assert_eq!(pair.send(b"abc"), [1, 2, 3]);
 /// ```
 pub trait Protocol {
-    /// Whether the next message may be given to it. A protocol that waits for a timer of its own answers
-    /// `false` until then; unread bytes stay in the kernel and close the TCP window by themselves.
+    /// Whether the next message may be given to it. A protocol that waits for a timer of its own, or has not
+    /// produced all of its answer, says `false` until then; unread bytes stay in the kernel and close the TCP
+    /// window by themselves.
     ///
-    /// Invariant: while it is not ready a wake-up is pending, or the connection would be stuck.
+    /// Invariant: while it is not ready a wake-up is pending ([`Context::wake_at`]) or output is asked for
+    /// ([`Context::want_writable`]), or the connection would be stuck.
     fn ready(&self) -> bool {
         true
     }

@@ -82,3 +82,34 @@ fn a_protocol_that_has_asked_for_room_is_not_quiet() {
     session.handle_timeout(&Address::Unknown, &mut pass);
     assert!(session.wants_writable(), "still asked for, and not drained away");
 }
+
+/// Answers each message in pieces, one whenever there is room, and takes no other message meanwhile.
+struct Pieces(u8);
+
+impl Protocol for Pieces {
+    fn ready(&self) -> bool {
+        self.0 == 0
+    }
+
+    fn on_bytes(&mut self, _input: &[u8], cx: &mut Context<'_>) -> Result<Step, ProtocolError> {
+        self.0 = 3;
+        cx.want_writable();
+        Ok(Step::consumed(1))
+    }
+
+    fn on_writable(&mut self, cx: &mut Context<'_>) {
+        cx.write(&[b'0' + self.0]);
+        self.0 -= 1;
+        if self.0 > 0 {
+            cx.want_writable();
+        }
+    }
+}
+
+#[test]
+fn a_protocol_that_becomes_ready_by_producing_is_given_the_next_message() {
+    let mut pair = SessionPair::new(Pieces(0));
+    assert_eq!(pair.send(b"a"), b"321");
+    assert_eq!(pair.send(b"b"), b"321");
+    assert_eq!(pair.send(b"cd"), b"321321");
+}
