@@ -1,5 +1,7 @@
 //! A listener that fails, over a kernel that is real but for that.
 
+#![allow(clippy::unwrap_used, reason = "a test says with a panic what went wrong")]
+
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant, SystemTime};

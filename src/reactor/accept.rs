@@ -17,9 +17,15 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Connections told by the reserve descriptor that there is no room, per pause.
 const SHED_BATCH: u32 = 64;
 
+/// Failures in a row, each that of one connection as it seems, after which the listener is given a rest all the
+/// same: one that fails without taking anybody from the queue (a security module's EPERM) would be asked for ever.
+const FAILURES: u32 = 64;
+
 /// A listener and how its connections begin.
 pub(super) struct Listening<K: Kernel> {
     listener: K::Listener,
+    /// Failures in a row: since accepting last succeeded, found nobody, or was given a rest.
+    failures: u32,
     /// Our address, and that of the peer accepted last.
     peer: Peer,
     make: Factory,
@@ -61,6 +67,7 @@ impl<K: Kernel> Reactor<K> {
             .map_err(|source| Error::Bind { address: address.to_string(), source })?;
         let slot = Slot::Listener(Box::new(Listening {
             listener,
+            failures: 0,
             peer: Peer { address: Address::Unknown, local: address },
             make,
         }));
@@ -86,10 +93,10 @@ impl<K: Kernel> Reactor<K> {
                 }
                 self.warn_full();
             }
-            Stopped::Failed(failure) if failure.class == FailureClass::Exhausted => {
-                self.pause(token, failure)
+            Stopped::Failed(failure) if failure.class == FailureClass::Fatal => {
+                self.end_listener(token, failure)
             }
-            Stopped::Failed(failure) => self.end_listener(token, failure),
+            Stopped::Failed(failure) => self.pause(token, failure),
         }
     }
 
@@ -104,6 +111,7 @@ impl<K: Kernel> Reactor<K> {
             };
             match attempt_accept(|| self.kernel.accept(&listening.listener)) {
                 Attempt::Done((stream, address)) => {
+                    listening.failures = 0;
                     listening.peer.address = address;
                     let protocol = if full { None } else { Some((listening.make)(&listening.peer)) };
                     self.stats.accepted += 1;
@@ -113,11 +121,19 @@ impl<K: Kernel> Reactor<K> {
                         None => self.refuse(&stream),
                     }
                 }
-                Attempt::WouldBlock => return Stopped::Drained,
-                Attempt::Failed(failure) if failure.class == FailureClass::Retry => {
-                    self.stats.accept_errors += 1
+                Attempt::WouldBlock => {
+                    listening.failures = 0;
+                    return Stopped::Drained;
                 }
-                Attempt::Failed(failure) => return Stopped::Failed(failure),
+                Attempt::Failed(failure) => {
+                    let one_lost = failure.class == FailureClass::Retry;
+                    self.stats.accept_errors += u64::from(one_lost);
+                    listening.failures += 1;
+                    if !one_lost || listening.failures >= FAILURES {
+                        listening.failures = 0;
+                        return Stopped::Failed(failure);
+                    }
+                }
             }
         }
         Stopped::Batch
@@ -177,10 +193,10 @@ impl<K: Kernel> Reactor<K> {
         }
     }
 
-    /// Out of descriptors, buffers or memory: tell those who wait if that is the policy, and try again later.
+    /// Out of descriptors, buffers or memory, or nothing but failures: tell those who wait if that is the policy, and try again later.
     fn pause(&mut self, token: Token, failure: Failure) {
         self.stats.accept_pauses += 1;
-        if self.config.over_limit == OverLimit::Refuse {
+        if self.config.over_limit == OverLimit::Refuse && failure.class == FailureClass::Exhausted {
             self.shed(token);
         }
         if let Some(suppressed) = self.warnings.exhausted.permit(self.pass.now().tick) {

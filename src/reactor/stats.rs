@@ -20,7 +20,7 @@ pub struct Stats {
     pub closed: [u64; CloseReason::KINDS],
     /// accept(2) failed for a connection that never was.
     pub accept_errors: u64,
-    /// Accepting paused because no descriptor, buffer or memory was left.
+    /// Accepting paused because no descriptor, buffer or memory was left, or nothing but failures came.
     pub accept_pauses: u64,
     /// Connections closed unheard with the reserve descriptor.
     pub shed: u64,
