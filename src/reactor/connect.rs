@@ -34,8 +34,11 @@ impl<K: Kernel> Reactor<K> {
     /// `on_close` gets [`CloseReason::Connect`] with the kind of failure.
     ///
     /// # Errors
-    /// [`ConnectError`] when it cannot even begin: no descriptor, no local port.
+    /// [`ConnectError`] when it is known at once that nothing will come of it: no descriptor, no local port, or
+    /// refused by this machine itself. `protocol` is dropped then, uncalled.
     pub fn connect(&mut self, to: &Address, protocol: Box<dyn Protocol>) -> Result<Token, ConnectError> {
+        // The owner of the loop may have been busy since the last turn: the limit counts from now.
+        self.read_clock();
         let typed = |error: std::io::Error| ConnectError::from_errno(error.raw_os_error().unwrap_or(0));
         let mut stream = self.kernel.connect(to).map_err(typed)?;
         let token = self.slots.next_token();

@@ -46,6 +46,12 @@ impl State {
 impl<K: Kernel> Reactor<K> {
     /// Begins a drain: listeners accept what is queued and close, connections end once they are quiet.
     pub fn stop(&mut self) {
+        // The owner of the loop may have been busy since the last turn: the limit counts from now.
+        self.read_clock();
+        self.drain();
+    }
+
+    fn drain(&mut self) {
         if self.state != State::Running {
             return;
         }
@@ -75,7 +81,7 @@ impl<K: Kernel> Reactor<K> {
             warn!("stopping at once open={}", self.stats.open);
             self.stop_now(signal);
         } else if signals.stops > 0 || signals.drain {
-            self.stop();
+            self.drain();
         }
     }
 

@@ -228,7 +228,8 @@ impl<K: Kernel> Reactor<K> {
         }
     }
 
-    /// Runs until a drain has ended or a second order to stop came.
+    /// Runs until a drain has ended or a second order to stop came. A reactor that has ended stays ended: run
+    /// again, it returns the same outcome at once.
     ///
     /// # Errors
     /// [`Error::Poll`] or [`Error::Listener`]: the loop is dead.
@@ -246,7 +247,7 @@ impl<K: Kernel> Reactor<K> {
     pub fn turn(&mut self, max_wait: Option<Duration>) -> Result<(), Error> {
         let timeout = self.poll_timeout(max_wait);
         self.kernel.poll(timeout).map_err(|source| {
-            error!("poll failed error={source:?}");
+            error!("poll failed error=\"{source}\"");
             Error::Poll(source)
         })?;
         self.stats.turns += 1;
