@@ -37,8 +37,10 @@ fn run(args: Args) -> Exit {
     let outcome = match args.command {
         Command::Serve(serve) => {
             serve::Options::from_args(*serve).map_err(Failure::usage_of("serve")).and_then(|options| {
-                logging::init(args.verbosity.level());
-                serve::run(options)
+                let logs = logging::init(args.verbosity.level());
+                let outcome = serve::run(options);
+                logs.flush();
+                outcome
             })
         }
     };

@@ -80,3 +80,25 @@ fn rust_log_has_the_last_word() {
     exchange(&mut server.connect(), b"x", b"x");
     server.wait_log("closed slot=");
 }
+
+#[test]
+fn a_standard_error_that_nobody_reads_does_not_stall_the_loop() {
+    let fifo = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("log-{}", std::process::id()));
+    let mut command = std::process::Command::new("sh");
+    // The process holds both ends itself and reads neither.
+    command.env("FIFO", &fifo).env_remove("RUST_LOG").args([
+        "-c",
+        "mkfifo \"$FIFO\" && exec 3<>\"$FIFO\" && rm \"$FIFO\" && exec \"$0\" \"$@\" 2>&3",
+        env!("CARGO_BIN_EXE_oneloop"),
+        "serve",
+        "-v",
+        "--listen",
+        "tcp://127.0.0.1:0",
+    ]);
+    let server = Server::start_command(command);
+    // A line each, more than a pipe's 64 KiB in all.
+    for _ in 0..1500 {
+        exchange(&mut server.connect(), b"x", b"x");
+    }
+    assert_eq!(server.stop().status.code(), Some(0));
+}
