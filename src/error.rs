@@ -34,13 +34,13 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bind { address, source } => {
-                write!(f, "cannot listen on {address}: {}", plain(source))?;
-                match remedy(source) {
-                    Some(text) => write!(f, " ({text})"),
-                    None => Ok(()),
-                }
+                write!(f, "cannot listen on {address}: ")?;
+                explain(source, f)
             }
-            Self::Poll(source) => write!(f, "the poll failed: {}", plain(source)),
+            Self::Poll(source) => {
+                f.write_str("the poll failed: ")?;
+                explain(source, f)
+            }
             Self::Listener { address, errno } => {
                 write!(
                     f,
@@ -48,7 +48,10 @@ impl fmt::Display for Error {
                     plain(&io::Error::from_raw_os_error(*errno))
                 )
             }
-            Self::Signals(source) => write!(f, "cannot watch signals: {}", plain(source)),
+            Self::Signals(source) => {
+                f.write_str("cannot watch signals: ")?;
+                explain(source, f)
+            }
             Self::Config(text) => f.write_str(text),
         }
     }
@@ -63,6 +66,14 @@ impl std::error::Error for Error {
     }
 }
 
+fn explain(error: &io::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str(&plain(error))?;
+    match remedy(error) {
+        Some(text) => write!(f, " ({text})"),
+        None => Ok(()),
+    }
+}
+
 /// The error's text without Rust's "(os error N)".
 fn plain(error: &io::Error) -> String {
     let text = error.to_string();
@@ -73,6 +84,10 @@ fn plain(error: &io::Error) -> String {
 }
 
 fn remedy(error: &io::Error) -> Option<&'static str> {
+    // It has no stable kind.
+    if error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) {
+        return Some("the open-files limit is too low: raise it with `ulimit -n`");
+    }
     match error.kind() {
         io::ErrorKind::AddrInUse => Some(
             "another program listens there: `ss -ltnp` shows which; stop it, or choose another port with --listen, 0 for any free one",

@@ -22,7 +22,7 @@ const UNITS: &str = "\
 Units:
   counts  500, 10k, 1m                        k is 1,000
   sizes   4096, 64KiB, 1MiB, 1GiB             in bytes; 64k is short for 64KiB
-  times   250ms, 10s, 5m, 1h, 2d              0, off or none where a limit can be switched off";
+  times   250ms, 10s, 5m, 1h, 2d              at most 12d; 0, off or none where a limit can be switched off";
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -93,7 +93,7 @@ pub(super) struct ServeArgs {
     ///
     /// tcp://HOST:PORT with a numeric host: 127.0.0.1 or [::1] for this machine, 0.0.0.0 for every IPv4
     /// address, [::] for every address. Port 0 takes any free one.
-    #[arg(long, value_name = "URL", value_parser = listen, default_value = "tcp://127.0.0.1:9999")]
+    #[arg(long, value_name = "URL", value_parser = listen, allow_hyphen_values = true, default_value = "tcp://127.0.0.1:9999")]
     pub(super) listen: Vec<SocketAddr>,
 
     /// How connections are driven
@@ -105,68 +105,70 @@ pub(super) struct ServeArgs {
     /// raw: what one read returned. lines: LF or CRLF. delimited:TEXT: TEXT, in which \n, \r, \t, \0, \\ and
     /// \xNN are understood. fixed:N: exactly N bytes. len16, len32: after a big-endian length of 2 or 4
     /// bytes. len32le: after a signed little-endian length of 4 bytes.
-    #[arg(long, value_name = "FRAMING", default_value_t = Framing::Raw)]
+    #[arg(long, value_name = "FRAMING", allow_hyphen_values = true, default_value_t = Framing::Raw)]
     pub(super) framing: Framing,
 
     /// What is sent when a connection begins [default: nothing]
-    #[arg(long, value_name = "TEXT", help_heading = "Greet only")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, help_heading = "Greet only")]
     pub(super) banner: Option<String>,
 
     /// How long an answer is held back; everybody waits at the same time [default: 0]
-    #[arg(long, value_name = "TIME", value_parser = units::time, help_heading = "Greet only")]
+    #[arg(long, value_name = "TIME", value_parser = units::time, allow_hyphen_values = true, help_heading = "Greet only")]
     pub(super) delay: Option<Duration>,
 
     /// The most connections at once; more are accepted and closed [default: wait]
     ///
     /// Without it as many are served as there are descriptors, less 64; more wait in the kernel's queue until
     /// others end.
-    #[arg(long, value_name = "COUNT", value_parser = units::count, help_heading = "Limits")]
+    #[arg(long, value_name = "COUNT", value_parser = units::count, allow_hyphen_values = true, help_heading = "Limits")]
     pub(super) max_connections: Option<usize>,
 
     /// The largest message, without header or terminator; not with raw [default: 1MiB]
-    #[arg(long, value_name = "SIZE", value_parser = units::positive_size, help_heading = "Limits")]
+    #[arg(long, value_name = "SIZE", value_parser = max_frame, allow_hyphen_values = true, help_heading = "Limits")]
     pub(super) max_frame: Option<usize>,
 
     /// Unsent bytes from which nothing more is read from a connection
-    #[arg(long, value_name = "SIZE", value_parser = units::positive_size, default_value = "64KiB")]
+    #[arg(long, value_name = "SIZE", value_parser = units::positive_size, allow_hyphen_values = true, default_value = "64KiB")]
     #[arg(help_heading = "Limits")]
     pub(super) high_water: usize,
 
     /// Unsent bytes down to which it must fall to be read again [default: a quarter of --high-water]
-    #[arg(long, value_name = "SIZE", value_parser = units::size, help_heading = "Limits")]
+    #[arg(long, value_name = "SIZE", value_parser = units::size, allow_hyphen_values = true, help_heading = "Limits")]
     pub(super) low_water: Option<usize>,
 
     /// Bytes, both directions together, that one connection may move before the others have their turn
-    #[arg(long, value_name = "SIZE", value_parser = units::positive_size, default_value = "256KiB")]
+    ///
+    /// No read asks for more, up to 64KiB; so a smaller budget also cuts what is one message with raw.
+    #[arg(long, value_name = "SIZE", value_parser = units::positive_size, allow_hyphen_values = true, default_value = "256KiB")]
     #[arg(help_heading = "Limits")]
     pub(super) read_budget: usize,
 
     /// Connections that may wait to be accepted; the kernel cuts it to net.core.somaxconn
-    #[arg(long, value_name = "COUNT", value_parser = backlog, default_value = "4096", help_heading = "Limits")]
+    #[arg(long, value_name = "COUNT", value_parser = backlog, allow_hyphen_values = true, default_value = "4096", help_heading = "Limits")]
     pub(super) backlog: NonZeroI32,
 
     /// A connection on which nothing moves ends after this; 0 or off: never
-    #[arg(long, value_name = "TIME", value_parser = units::time_limit, default_value = "1h", help_heading = "Times")]
+    #[arg(long, value_name = "TIME", value_parser = units::time_limit, allow_hyphen_values = true, default_value = "1h", help_heading = "Times")]
     pub(super) idle_timeout: TimeLimit,
 
     /// A message must be complete so long after its first byte; 0 or off: never; not with raw [default: 30s]
-    #[arg(long, value_name = "TIME", value_parser = units::time_limit, help_heading = "Times")]
+    #[arg(long, value_name = "TIME", value_parser = units::time_limit, allow_hyphen_values = true, help_heading = "Times")]
     pub(super) frame_timeout: Option<TimeLimit>,
 
     /// Unsent bytes must make progress at least this often; 0 or off: never
-    #[arg(long, value_name = "TIME", value_parser = units::time_limit, default_value = "30s", help_heading = "Times")]
+    #[arg(long, value_name = "TIME", value_parser = units::time_limit, allow_hyphen_values = true, default_value = "30s", help_heading = "Times")]
     pub(super) write_timeout: TimeLimit,
 
     /// How long a closing connection reads on, so that its last reply is not destroyed by a reset; 0: 1 ms
-    #[arg(long, value_name = "TIME", value_parser = units::time, default_value = "2s", help_heading = "Times")]
+    #[arg(long, value_name = "TIME", value_parser = units::time, allow_hyphen_values = true, default_value = "2s", help_heading = "Times")]
     pub(super) linger: Duration,
 
     /// How long a drain may take before what is left is cut off; 0: at once
-    #[arg(long, value_name = "TIME", value_parser = units::time, default_value = "10s", help_heading = "Times")]
+    #[arg(long, value_name = "TIME", value_parser = units::time, allow_hyphen_values = true, default_value = "10s", help_heading = "Times")]
     pub(super) drain: Duration,
 
     /// Log the statistics this often; 0 or off: only on SIGUSR1 and at the end
-    #[arg(long, value_name = "TIME", value_parser = units::time_limit, default_value = "off", help_heading = "Logging")]
+    #[arg(long, value_name = "TIME", value_parser = units::time_limit, allow_hyphen_values = true, default_value = "off", help_heading = "Logging")]
     pub(super) stats_interval: TimeLimit,
 }
 
@@ -176,6 +178,12 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
     }
     let address = text.parse::<Address>().map_err(|error| error.why().to_owned())?;
     address.socket_addr().ok_or_else(|| "write tcp://HOST:PORT".to_owned())
+}
+
+/// Framings count in 32 bits.
+fn max_frame(text: &str) -> Result<usize, String> {
+    let size = units::positive_size(text)?;
+    if size as u64 > 1 << 32 { Err("expected at most 4GiB".to_owned()) } else { Ok(size) }
 }
 
 fn backlog(text: &str) -> Result<NonZeroI32, String> {

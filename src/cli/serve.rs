@@ -88,7 +88,9 @@ pub(super) fn run(options: Options) -> Result<Exit, Failure> {
     reactor.watch_signals()?;
     let mut bound = Vec::with_capacity(options.listen.len());
     for &addr in &options.listen {
-        bound.push(Address::from(reactor.listen_with(addr, &options.sockets, options.make.clone())?));
+        let only_v6 = has_ipv4_beside(addr, &options.listen);
+        let sockets = ListenOptions { only_v6, ..options.sockets.clone() };
+        bound.push(Address::from(reactor.listen_with(addr, &sockets, options.make.clone())?));
     }
     announce(&bound)?;
     let outcome = reactor.run()?;
@@ -135,6 +137,12 @@ fn warn_of_system_limits(options: &Options) {
     if let Some(max) = somaxconn.filter(|max| *max < asked) {
         warn!("the kernel cuts the backlog asked={asked} max={max} remedy=\"sysctl net.core.somaxconn\"");
     }
+}
+
+/// Whether `addr` is `[::]` and somebody else is to have IPv4 on its port: then it must not take that too.
+fn has_ipv4_beside(addr: SocketAddr, listen: &[SocketAddr]) -> bool {
+    let all_v6 = addr.is_ipv6() && addr.ip().is_unspecified() && addr.port() != 0;
+    all_v6 && listen.iter().any(|other| other.is_ipv4() && other.port() == addr.port())
 }
 
 fn check_listeners(listen: &[SocketAddr]) -> Result<(), String> {
@@ -320,6 +328,21 @@ mod tests {
         assert_eq!((config.max_connections, config.over_limit), (7, OverLimit::Refuse));
         assert_eq!((Some(config.drain), config.stats_interval), (secs(4), secs(5)));
         assert_eq!(options.sockets.backlog, 5);
+    }
+
+    #[test]
+    fn every_address_of_ipv6_leaves_ipv4_to_a_listener_of_its_own_on_the_same_port() {
+        for (listen, expected) in [
+            (["[::]:7", "0.0.0.0:7"], true),
+            (["[::]:7", "127.0.0.1:7"], true),
+            (["[::]:7", "0.0.0.0:8"], false),
+            (["[::]:0", "0.0.0.0:0"], false),
+            (["[::1]:7", "0.0.0.0:7"], false),
+        ] {
+            let listen = listen.map(|text| text.parse().unwrap());
+            assert_eq!(has_ipv4_beside(listen[0], &listen), expected, "{listen:?}");
+            assert!(!has_ipv4_beside(listen[1], &listen));
+        }
     }
 
     #[test]

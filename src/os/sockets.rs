@@ -78,4 +78,17 @@ mod tests {
         drop(listener.accept().unwrap());
         assert_eq!(client.read(&mut [0; 1]).unwrap(), 0);
     }
+
+    #[test]
+    fn an_ipv6_only_listener_leaves_ipv4_to_another() {
+        let four = listen_tcp("0.0.0.0:0".parse().unwrap(), &ListenOptions::default()).unwrap();
+        let mut addr: SocketAddr = "[::]:0".parse().unwrap();
+        if listen_tcp(addr, &ListenOptions::default()).is_err() {
+            return; // no IPv6 on this machine
+        }
+        addr.set_port(four.local_addr().unwrap().port());
+        assert!(listen_tcp(addr, &ListenOptions::default()).is_err(), "both want IPv4");
+        let only_v6 = ListenOptions { only_v6: true, ..ListenOptions::default() };
+        assert!(listen_tcp(addr, &only_v6).is_ok());
+    }
 }
