@@ -1,22 +1,19 @@
 //! Logs go to standard error; `RUST_LOG` has the last word about which.
 //!
-//! They get there through a thread of their own: whoever reads standard error may stop reading, and a pipe that
-//! is full must not stall the loop. What does not fit into the queue is dropped and counted.
+//! Whoever reads standard error may stop reading, and a pipe that is full must not stall the loop: a line that
+//! would have to wait is dropped and counted. (A thread that waits instead would cost every turn of the loop 50
+//! instructions: the C library's system calls take longer in a process with two threads.)
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread;
-use std::time::Duration;
+use std::os::fd::AsFd;
 
 use clap::Args;
 use env_logger::{Builder, Env, Target, WriteStyle};
 use log::LevelFilter;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Lines that may wait for standard error, about 100 bytes each.
-const QUEUE: usize = 4096;
-
-/// How long the end of the program waits for lines that standard error does not take.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// What a pipe that is ready takes without waiting (pipe(7), PIPE_BUF).
+const AT_ONCE: usize = 4096;
 
 /// How much is logged.
 #[derive(Debug, Clone, Copy, Args)]
@@ -42,63 +39,56 @@ impl Verbosity {
     }
 }
 
-/// The way to the thread that writes; none if there is no such thread.
-pub(super) struct Writer(Option<SyncSender<Entry>>);
-
-impl Writer {
-    /// Waits until everything logged so far is written, but not for ever.
-    pub(super) fn flush(&self) {
-        let (done, written) = sync_channel(1);
-        // A full queue is that of a reader who does not read: there is nothing to wait for.
-        if self.0.as_ref().is_some_and(|writer| writer.try_send(Entry::Flush(done)).is_ok()) {
-            let _ = written.recv_timeout(PATIENCE);
-        }
-    }
-}
-
 /// Starts logging to standard error at `level`, unless `RUST_LOG` says otherwise. To be called once.
-pub(super) fn init(level: LevelFilter) -> Writer {
+pub(super) fn init(level: LevelFilter) {
     let mut builder = Builder::from_env(Env::default().default_filter_or(level.as_str()));
-    let (sender, entries) = sync_channel(QUEUE);
-    let writer = thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&entries));
-    // Without a thread the lines are written where they are made: better than none.
-    let sender = writer.ok().map(|_| sender);
-    if let Some(sender) = sender.clone() {
-        if colours() {
-            builder.write_style(WriteStyle::Always);
-        }
-        builder.target(Target::Pipe(Box::new(Queue { sender, dropped: 0 })));
+    if colours() {
+        builder.write_style(WriteStyle::Always);
     }
-    builder.init();
-    Writer(sender)
+    builder.target(Target::Pipe(Box::new(Unhurried { to: io::stderr(), dropped: 0 }))).init();
 }
 
-/// A pipe to the thread looks like no terminal, so that this has to be found out here.
+/// The logger takes its target for no terminal, so that this has to be found out here.
 fn colours() -> bool {
     let unset = |name| std::env::var_os(name).is_none_or(|value| value.is_empty());
     unset("RUST_LOG_STYLE") && unset("NO_COLOR") && io::stderr().is_terminal()
 }
 
-enum Entry {
-    Line(Vec<u8>),
-    Dropped(u64),
-    Flush(SyncSender<()>),
-}
-
-/// The loop's end: never waits.
-struct Queue {
-    sender: SyncSender<Entry>,
+/// A writer that never waits for its reader.
+struct Unhurried<W> {
+    to: W,
+    /// Lines that found no room since the last one that did.
     dropped: u64,
 }
 
-impl Write for Queue {
+impl<W: Write + AsFd> Unhurried<W> {
+    fn has_room(&self) -> bool {
+        let mut fds = [PollFd::new(&self.to, PollFlags::OUT)];
+        // An error here is one that writing will show as well.
+        !matches!(poll(&mut fds, Some(&Timespec::default())), Ok(0))
+    }
+
+    fn put(&mut self, line: &[u8]) -> io::Result<()> {
+        for piece in line.chunks(AT_ONCE) {
+            if !self.has_room() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.to.write_all(piece)?;
+        }
+        Ok(())
+    }
+}
+
+impl<W: Write + AsFd> Write for Unhurried<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.dropped > 0 && self.sender.try_send(Entry::Dropped(self.dropped)).is_ok() {
-            self.dropped = 0;
+        if self.dropped > 0 {
+            let note = format!("[{} log lines dropped: standard error was not read]\n", self.dropped);
+            if self.put(note.as_bytes()).is_ok() {
+                self.dropped = 0;
+            }
         }
-        if let Err(TrySendError::Full(_)) = self.sender.try_send(Entry::Line(line.to_vec())) {
-            self.dropped += 1;
-        }
+        // Nobody is left to be told when it fails.
+        self.dropped += u64::from(self.put(line).is_err());
         Ok(line.len())
     }
 
@@ -107,36 +97,28 @@ impl Write for Queue {
     }
 }
 
-/// The thread's end. Nobody is left to be told when writing fails.
-fn write_all(entries: &Receiver<Entry>) {
-    for entry in entries {
-        let _ = match entry {
-            Entry::Line(line) => io::stderr().write_all(&line),
-            Entry::Dropped(count) => {
-                writeln!(io::stderr(), "[log lines dropped, standard error was not read: {count}]")
-            }
-            Entry::Flush(done) => done.send(()).map_err(io::Error::other),
-        };
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::*;
 
     #[test]
-    fn what_does_not_fit_is_dropped_and_said_once_there_is_room() {
-        let (sender, entries) = sync_channel(2);
-        let mut queue = Queue { sender, dropped: 0 };
-        for line in [b"one", b"two", b"new", b"new"] {
-            assert_eq!(queue.write(line).unwrap(), 3);
+    fn what_would_have_to_wait_is_dropped_and_that_is_said_once_there_is_room() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let mut log = Unhurried { to: writer, dropped: 0 };
+        let line = [b'x'; AT_ONCE];
+        let mut written = 0;
+        while log.dropped < 3 {
+            log.write_all(&line).unwrap();
+            written += 1;
         }
-        let first_two: Vec<_> = entries.try_iter().collect();
-        assert!(
-            matches!(&first_two[..], [Entry::Line(one), Entry::Line(two)] if one == b"one" && two == b"two")
-        );
-        queue.write_all(b"six").unwrap();
-        let then: Vec<_> = entries.try_iter().collect();
-        assert!(matches!(&then[..], [Entry::Dropped(2), Entry::Line(six)] if six == b"six"));
+        let mut kept = vec![0; (written - 3) * AT_ONCE];
+        reader.read_exact(&mut kept).unwrap();
+        log.write_all(b"new\n").unwrap();
+        drop(log);
+        let mut rest = String::new();
+        reader.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "[3 log lines dropped: standard error was not read]\nnew\n");
     }
 }

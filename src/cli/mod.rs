@@ -37,10 +37,8 @@ fn run(args: Args) -> Exit {
     let outcome = match args.command {
         Command::Serve(serve) => {
             serve::Options::from_args(*serve).map_err(Failure::usage_of("serve")).and_then(|options| {
-                let logs = logging::init(args.verbosity.level());
-                let outcome = serve::run(options);
-                logs.flush();
-                outcome
+                logging::init(args.verbosity.level());
+                serve::run(options)
             })
         }
     };
