@@ -84,10 +84,11 @@ fn netcat_is_greeted() {
     let mut next = || screen.next().expect("a line").expect("text");
     assert_eq!(next(), "Welcome!");
     for name in ["Travis", "EDISON"] {
-        writeln!(keyboard, "{name}").expect("it reads");
+        // In one write, as a terminal does: what is written in two may arrive as two messages.
+        keyboard.write_all(format!("{name}\n").as_bytes()).expect("it reads");
         assert_eq!(next(), format!("Hello, {name}!"));
     }
-    writeln!(keyboard, "exit").expect("it reads");
+    keyboard.write_all(b"exit\n").expect("it reads");
     drop(keyboard);
     server.wait_stats(|line| line.contains(" open=0 "));
     nc.kill().expect("our own child");
