@@ -21,6 +21,7 @@ mod serve;
 mod signals;
 mod slots;
 mod stats;
+mod system;
 mod throttle;
 
 pub use self::config::{Config, OverLimit};
@@ -29,7 +30,6 @@ pub use self::mio_kernel::{MioKernel, Socket};
 pub use self::stats::Stats;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use log::{error, info};
@@ -44,7 +44,6 @@ use self::throttle::Throttle;
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::kernel::{Event, Kernel, Planted, Readiness, Stream, Token};
-use crate::os::sockets::{ListenOptions, listen_tcp};
 use crate::session::{Clock, Pass, Protocol, Tick};
 
 /// Connections there is room for from the start; untouched room costs no memory.
@@ -140,63 +139,6 @@ struct Warnings {
     exhausted: Throttle,
     protocol: Throttle,
     register: Throttle,
-}
-
-impl Reactor<MioKernel> {
-    /// A reactor on the operating system, with default settings.
-    ///
-    /// # Errors
-    /// [`Error::Poll`] when no poll can be made.
-    pub fn new() -> Result<Self, Error> {
-        Self::with_config(Config::default())
-    }
-
-    /// A reactor on the operating system.
-    ///
-    /// # Errors
-    /// [`Error::Poll`] when no poll can be made.
-    pub fn with_config(config: Config) -> Result<Self, Error> {
-        Ok(Self::with_kernel(MioKernel::new().map_err(Error::Poll)?, config))
-    }
-
-    /// Listens on a TCP address and returns the one really bound, port 0 resolved.
-    ///
-    /// # Errors
-    /// [`Error::Bind`] with the address and, where it is known, the remedy.
-    pub fn listen(&mut self, addr: SocketAddr, make: crate::session::Factory) -> Result<SocketAddr, Error> {
-        self.listen_with(addr, &ListenOptions::default(), make)
-    }
-
-    /// [`listen`](Self::listen) with options of its own.
-    ///
-    /// # Errors
-    /// [`Error::Bind`].
-    pub fn listen_with(
-        &mut self,
-        addr: SocketAddr,
-        options: &ListenOptions,
-        make: crate::session::Factory,
-    ) -> Result<SocketAddr, Error> {
-        let listener = mio::net::TcpListener::from_std(listen_tcp(addr, options)?);
-        let local = mio_kernel::local_address(&listener, addr);
-        self.add_listener(listener, local.into(), make)?;
-        Ok(local)
-    }
-
-    /// A handle that stops this reactor from another thread.
-    #[must_use]
-    pub fn handle(&self) -> Handle {
-        Handle { orders: self.kernel.orders.clone() }
-    }
-
-    /// Lets SIGINT and SIGTERM drain this reactor (a second one ends it at once), and SIGUSR1 log its statistics.
-    ///
-    /// # Errors
-    /// [`Error::Signals`].
-    #[cfg(feature = "signals")]
-    pub fn watch_signals(&mut self) -> Result<(), Error> {
-        self.kernel.watch_signals().map_err(Error::Signals)
-    }
 }
 
 impl<K: Kernel> Reactor<K> {

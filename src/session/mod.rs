@@ -15,6 +15,7 @@ mod output;
 mod pass;
 mod protocol;
 mod service;
+mod state;
 
 pub use self::clock::{Clock, Now, Span, Tick};
 pub use self::close_reason::{CloseReason, ConnectError, ProtocolError};
@@ -26,69 +27,14 @@ pub use self::protocol::{Protocol, Step};
 pub use self::service::{Framed, Service};
 
 use std::fmt;
-use std::time::Instant;
 
 use self::buffers::Buffer;
 use self::pass::Requests;
+use self::state::{
+    CONGESTED, ENDING, EOF, EOF_DONE, EXHAUSTED, MORE_INPUT, NOT_READY, Phase, RARE, Rare, STOPPING,
+    WANT_WRITABLE,
+};
 use crate::attempt::{Failure, FailureClass};
-
-/// Where a conversation is. Flags refine `Open`; the other phases only move on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-enum Phase {
-    /// Messages are taken and answered.
-    Open,
-    /// No more messages: what is unsent is flushed.
-    Flushing,
-    /// All is sent and our side is shut down: input is discarded until the peer ends too.
-    Lingering,
-    /// Over; the reason is in [`Rare`], or it is [`CloseReason::Eof`].
-    Closed,
-}
-
-/// The peer has sent its last byte.
-const EOF: u16 = 1;
-/// The protocol was told so and has nothing more to take.
-const EOF_DONE: u16 = 1 << 1;
-/// Unsent output reached high water and has not fallen to low water since.
-const CONGESTED: u16 = 1 << 2;
-/// The phase is not `Open` any more.
-const ENDING: u16 = 1 << 3;
-/// Kept input may hold whole messages: the turn's budget, congestion or readiness stopped the decoding.
-const MORE_INPUT: u16 = 1 << 4;
-/// The protocol asked to be called when there is room for output.
-const WANT_WRITABLE: u16 = 1 << 5;
-/// The server is draining: end as soon as all is quiet.
-const STOPPING: u16 = 1 << 6;
-/// A call failed for want of memory or buffers; no I/O until the retry deadline.
-const EXHAUSTED: u16 = 1 << 7;
-
-/// The protocol is not ready for the next message.
-const NOT_READY: u16 = 1 << 8;
-/// The rare part exists. Together with the other flags: zero means that only the idle limit concerns us.
-const RARE: u16 = 1 << 9;
-
-/// The part of a session that most connections do not need most of the time.
-#[derive(Debug, Default)]
-struct Rare {
-    inbox: Buffer,
-    outbox: Buffer,
-    wake: Option<Instant>,
-    /// When the first byte of the unfinished frame in `inbox` arrived.
-    frame_since: Option<Tick>,
-    /// When the outbox last made progress.
-    stalled_since: Tick,
-    retry_at: Tick,
-    linger_until: Tick,
-    lingered: usize,
-    reason: Option<CloseReason>,
-}
-
-impl Rare {
-    fn is_needed(&self) -> bool {
-        !self.inbox.is_empty() || !self.outbox.is_empty() || self.wake.is_some() || self.reason.is_some()
-    }
-}
 
 /// One conversation: a protocol, what it has not finished reading, and what could not be sent yet.
 pub struct Session<P> {
