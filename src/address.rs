@@ -1,8 +1,13 @@
-//! Addresses as the command line, the log and protocols name them: `tcp://HOST:PORT`.
+//! Addresses as the command line, the log and protocols name them: `tcp://HOST:PORT`, `udp://HOST:PORT`,
+//! `unix:PATH`, `unix:@NAME`.
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+/// The longest path or abstract name of a Unix socket, in bytes: `sun_path` has 108, one of them for a zero (unix(7)).
+pub const MAX_UNIX_NAME: usize = 107;
 
 /// Where a listener listens or a peer is. Numeric only: name lookups block (getaddrinfo(3)) and have no place in a loop.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -10,24 +15,63 @@ use std::str::FromStr;
 pub enum Address {
     /// TCP over IPv4 or IPv6.
     Tcp(SocketAddr),
+    /// UDP over IPv4 or IPv6.
+    Udp(SocketAddr),
+    /// A Unix stream socket.
+    Unix(UnixName),
     /// The peer has no address any more, because the connection is gone (getpeername(2): ENOTCONN).
     Unknown,
+}
+
+/// What a Unix socket is called (unix(7)).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum UnixName {
+    /// A path in the file system.
+    Path(PathBuf),
+    /// A name in Linux's abstract namespace, without its leading zero byte.
+    Abstract(Vec<u8>),
+    /// None: what a client's socket usually has.
+    Unnamed,
 }
 
 impl Address {
     /// The socket address, where there is one.
     #[must_use]
-    pub fn socket_addr(&self) -> Option<SocketAddr> {
+    pub const fn socket_addr(&self) -> Option<SocketAddr> {
         match self {
-            Self::Tcp(addr) => Some(*addr),
-            Self::Unknown => None,
+            Self::Tcp(addr) | Self::Udp(addr) => Some(*addr),
+            Self::Unix(_) | Self::Unknown => None,
+        }
+    }
+
+    /// Shows the address without `tcp://` or `udp://`, as `127.0.0.1:9999`, for output in which every line has one.
+    #[must_use]
+    pub const fn bare(&self) -> Bare<'_> {
+        Bare(self)
+    }
+}
+
+/// An address without its scheme; see [`Address::bare`].
+#[derive(Debug, Clone, Copy)]
+pub struct Bare<'a>(&'a Address);
+
+impl fmt::Display for Bare<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.socket_addr() {
+            Some(addr) => addr.fmt(f),
+            None => self.0.fmt(f),
         }
     }
 }
 
-impl From<SocketAddr> for Address {
-    fn from(addr: SocketAddr) -> Self {
-        Self::Tcp(addr)
+impl UnixName {
+    /// The path, where there is one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Path(path) => Some(path),
+            Self::Abstract(_) | Self::Unnamed => None,
+        }
     }
 }
 
@@ -35,7 +79,19 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(addr) => write!(f, "tcp://{addr}"),
+            Self::Udp(addr) => write!(f, "udp://{addr}"),
+            Self::Unix(name) => write!(f, "unix:{name}"),
             Self::Unknown => f.write_str("unknown"),
+        }
+    }
+}
+
+impl fmt::Display for UnixName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => path.display().fmt(f),
+            Self::Abstract(name) => write!(f, "@{}", name.escape_ascii()),
+            Self::Unnamed => f.write_str("(unnamed)"),
         }
     }
 }
@@ -43,18 +99,62 @@ impl fmt::Display for Address {
 impl FromStr for Address {
     type Err = ParseAddressError;
 
-    /// Parses `tcp://HOST:PORT` with a numeric HOST, IPv6 in brackets.
+    /// Parses `tcp://HOST:PORT` and `udp://HOST:PORT` with a numeric HOST, IPv6 in brackets; `unix:PATH`; `unix:@NAME`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fail = |why| Err(ParseAddressError { text: text.to_owned(), why });
-        let Some((scheme, rest)) = text.split_once("://") else {
-            return fail("it has no scheme; write tcp://HOST:PORT");
+        let fail = |why| ParseAddressError { text: text.to_owned(), why };
+        if let Some(name) = text.strip_prefix("unix:") {
+            return name.parse().map(Self::Unix).map_err(fail);
+        }
+        let (scheme, rest) = split_scheme(text).map_err(fail)?;
+        match rest.parse() {
+            Ok(addr) if scheme == Scheme::Tcp => Ok(Self::Tcp(addr)),
+            Ok(addr) => Ok(Self::Udp(addr)),
+            Err(_) => Err(fail(why_not_numeric(rest))),
+        }
+    }
+}
+
+/// What stands before `://`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// `tcp`
+    Tcp,
+    /// `udp`
+    Udp,
+}
+
+/// Splits `tcp://HOST:PORT` or `udp://HOST:PORT` before HOST.
+///
+/// # Errors
+/// What would be accepted instead.
+pub fn split_scheme(text: &str) -> Result<(Scheme, &str), &'static str> {
+    const OTHER: &str = "write tcp://HOST:PORT, udp://HOST:PORT, unix:PATH or unix:@NAME";
+    const NO_SCHEME: &str =
+        "it has no scheme; write tcp://HOST:PORT, udp://HOST:PORT, unix:PATH or unix:@NAME";
+    match text.split_once("://") {
+        Some(("tcp", rest)) => Ok((Scheme::Tcp, rest)),
+        Some(("udp", rest)) => Ok((Scheme::Udp, rest)),
+        Some(_) => Err(OTHER),
+        None => Err(NO_SCHEME),
+    }
+}
+
+impl FromStr for UnixName {
+    type Err = &'static str;
+
+    /// Parses what stands behind `unix:`: a path, or an abstract name behind `@`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, made) = match text.strip_prefix('@') {
+            Some(name) => (name, Self::Abstract(name.into())),
+            None => (text, Self::Path(text.into())),
         };
-        match scheme {
-            "tcp" => match rest.parse() {
-                Ok(addr) => Ok(Self::Tcp(addr)),
-                Err(_) => fail(why_not_numeric(rest)),
-            },
-            _ => fail("only tcp:// is served; write tcp://HOST:PORT"),
+        match name.len() {
+            0 => Err("it has no path; write unix:/run/my.sock, or unix:@NAME for an abstract name"),
+            len if len > MAX_UNIX_NAME => {
+                Err("it is longer than the 107 bytes a Unix socket's name may have")
+            }
+            _ if name.contains('\0') => Err("its name contains a zero byte"),
+            _ => Ok(made),
         }
     }
 }
@@ -62,7 +162,7 @@ impl FromStr for Address {
 fn why_not_numeric(rest: &str) -> &'static str {
     let (host, port) = rest.rsplit_once(':').unwrap_or((rest, ""));
     if port.is_empty() || rest.ends_with(']') {
-        "it has no port; write tcp://HOST:PORT, port 0 for any free one"
+        "it has no port; write HOST:PORT, port 0 for any free one"
     } else if port.parse::<u16>().is_err() {
         "its port is not a number from 0 to 65535"
     } else if host.contains(':') && !host.starts_with('[') {
@@ -89,7 +189,7 @@ impl ParseAddressError {
 
 impl fmt::Display for ParseAddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "'{}' is no address to listen on: {}", self.text, self.why)
+        write!(f, "'{}' is no address: {}", self.text, self.why)
     }
 }
 
@@ -101,21 +201,39 @@ mod tests {
 
     #[test]
     fn addresses_survive_printing_and_parsing() {
-        for text in ["tcp://127.0.0.1:9999", "tcp://[::1]:0", "tcp://0.0.0.0:80"] {
+        for text in [
+            "tcp://127.0.0.1:9999",
+            "tcp://[::1]:0",
+            "udp://0.0.0.0:80",
+            "unix:/run/a.sock",
+            "unix:relative",
+            "unix:@name",
+        ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
     }
 
     #[test]
+    fn bare_addresses_have_no_scheme() {
+        for (text, bare) in [("udp://127.0.0.1:9", "127.0.0.1:9"), ("unix:/a", "unix:/a")] {
+            assert_eq!(text.parse::<Address>().unwrap().bare().to_string(), bare);
+        }
+    }
+
+    #[test]
     fn a_bad_address_says_what_would_do() {
+        let long = format!("unix:/{}", "x".repeat(MAX_UNIX_NAME));
         for (text, expected) in [
             ("127.0.0.1:9999", "no scheme"),
             ("tcp://localhost:9999", "not numeric"),
-            ("tcp://127.0.0.1", "no port"),
+            ("udp://127.0.0.1", "no port"),
             ("tcp://[::1]", "no port"),
             ("tcp://127.0.0.1:99999", "0 to 65535"),
             ("tcp://::1:9999", "brackets"),
-            ("https://127.0.0.1:1", "only tcp://"),
+            ("https://127.0.0.1:1", "tcp://"),
+            ("unix:", "no path"),
+            ("unix:@", "no path"),
+            (&long, "107 bytes"),
         ] {
             let error = text.parse::<Address>().unwrap_err().to_string();
             assert!(error.contains(expected) && error.contains(text), "{text}: {error}");

@@ -57,7 +57,7 @@ impl Protocol for Caller {
 fn call(reactor: &mut Reactor, to: SocketAddr, says: &[u8]) -> Rc<RefCell<Seen>> {
     let seen = Rc::new(RefCell::new(Seen::default()));
     let caller = Caller { says: says.to_vec(), seen: Rc::clone(&seen) };
-    if let Err(error) = reactor.connect(&Address::from(to), Box::new(caller)) {
+    if let Err(error) = reactor.connect(&Address::Tcp(to), Box::new(caller)) {
         // Some outcomes are known before connect(2) returns, on loopback for example.
         seen.borrow_mut().closed = Some(CloseReason::Connect(error));
     }

@@ -177,7 +177,10 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
         return Err("this version serves TCP only; write tcp://HOST:PORT".to_owned());
     }
     let address = text.parse::<Address>().map_err(|error| error.why().to_owned())?;
-    address.socket_addr().ok_or_else(|| "write tcp://HOST:PORT".to_owned())
+    match address {
+        Address::Tcp(addr) => Ok(addr),
+        _ => Err("write tcp://HOST:PORT".to_owned()),
+    }
 }
 
 /// Framings count in 32 bits.

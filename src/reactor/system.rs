@@ -45,7 +45,7 @@ impl Reactor<MioKernel> {
     ) -> Result<SocketAddr, Error> {
         let listener = mio::net::TcpListener::from_std(listen_tcp(addr, options)?);
         let local = local_address(&listener, addr);
-        self.add_listener(listener, local.into(), make)?;
+        self.add_listener(listener, crate::address::Address::Tcp(local), make)?;
         Ok(local)
     }
 
