@@ -9,7 +9,8 @@ use std::io::{self, Read, Write};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::address::Address;
-use crate::session::Remote;
+pub use crate::batch::{BATCH, RecvBatch};
+use crate::session::{Datagram, Remote};
 
 /// What a connection needs of a socket. Reads and writes may be short; `WouldBlock` means "an event will tell".
 ///
@@ -65,6 +66,59 @@ pub trait Stream: Read + Write + Remote {
     /// # Errors
     /// Whatever the system says; `NotConnected` after a reset is of no consequence.
     fn shutdown_write(&self) -> io::Result<()>;
+}
+
+/// What a [`Port`](crate::port::Port) needs of a datagram socket: several datagrams per call where the system can
+/// (recvmmsg(2), sendmmsg(2)). `WouldBlock` means "an event will tell".
+///
+/// ```
+/// use std::io;
+/// use std::net::UdpSocket;
+/// use oneloop::kernel::{DatagramSocket, RecvBatch};
+/// use oneloop::session::Datagram;
+///
+/// /// A socket of std's, one datagram per call.
+/// #[derive(Debug)]
+/// struct Plain(UdpSocket);
+///
+/// impl DatagramSocket for Plain {
+///     fn recv_batch(&mut self, batch: &mut RecvBatch) -> io::Result<bool> {
+///         let (len, from) = self.0.recv_from(batch.slot())?;
+///         batch.push(len, from);
+///         Ok(false)
+///     }
+///     fn send_batch<'a>(&mut self, mut batch: impl ExactSizeIterator<Item = Datagram<'a>>) -> io::Result<usize> {
+///         let Some(Datagram { payload, to }) = batch.next() else { return Ok(0) };
+///         self.0.send_to(payload, to).map(|_| 1)
+///     }
+/// }
+///
+/// let (here, there) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+/// let to = here.local_addr()?;
+/// there.send_to(b"hello", to)?;
+/// let mut batch = RecvBatch::new();
+/// Plain(here).recv_batch(&mut batch)?;
+/// assert_eq!(batch.iter().next(), Some((&b"hello"[..], there.local_addr()?)));
+/// # Ok::<(), io::Error>(())
+/// ```
+pub trait DatagramSocket: fmt::Debug {
+    /// Adds at least one datagram to `batch`, at most as many as it has room for, and says whether the socket's queue
+    /// was empty after the last one.
+    ///
+    /// # Errors
+    /// recvmmsg(2); nothing was added then. An error is about an earlier reply (an ICMP message), not about the socket.
+    fn recv_batch(&mut self, batch: &mut RecvBatch) -> io::Result<bool>;
+
+    /// Sends datagrams from the front of `batch`, which is never empty, and says how many: at least one.
+    ///
+    /// # Errors
+    /// sendmmsg(2), about the first one; none was sent then.
+    fn send_batch<'a>(&mut self, batch: impl ExactSizeIterator<Item = Datagram<'a>>) -> io::Result<usize>;
+
+    /// Datagrams the kernel has dropped because its receive buffer was full, where it says so.
+    fn kernel_drops(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// What is known about a socket: set by events, cleared by `WouldBlock`, or by a short read when no close was
@@ -198,6 +252,8 @@ pub trait Kernel: fmt::Debug {
     type Stream: Stream + fmt::Debug;
     /// A listening socket. Dropping it closes and deregisters it.
     type Listener: fmt::Debug;
+    /// A datagram socket. Dropping it closes and deregisters it.
+    type Datagrams: DatagramSocket;
 
     /// Monotonic time.
     fn now(&mut self) -> Instant;
@@ -250,6 +306,17 @@ pub trait Kernel: fmt::Debug {
     /// # Errors
     /// epoll_ctl(2): ENOMEM, ENOSPC.
     fn register_listener(&mut self, listener: &mut Self::Listener, token: Token) -> io::Result<()>;
+
+    /// Registers a datagram socket for its whole life.
+    ///
+    /// # Errors
+    /// epoll_ctl(2): ENOMEM, ENOSPC.
+    fn register_datagrams(&mut self, socket: &mut Self::Datagrams, token: Token) -> io::Result<()>;
+
+    /// What had this token is closed. Nothing is to be done where closing deregisters.
+    fn forget(&mut self, token: Token) {
+        let _ = token;
+    }
 
     /// Signals since the last call, after an event for [`Token::SIGNALS`].
     fn take_signals(&mut self) -> Signals {

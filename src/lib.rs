@@ -6,11 +6,13 @@
 
 pub mod address;
 pub mod attempt;
+mod batch;
 pub mod codec;
 pub mod connection;
 pub mod error;
 pub mod kernel;
 pub mod os;
+pub mod port;
 pub mod reactor;
 pub mod services;
 pub mod session;

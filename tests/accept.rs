@@ -6,11 +6,12 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant, SystemTime};
 
-use mio::net::TcpListener;
 use oneloop::codec::Raw;
 use oneloop::kernel::{Event, Kernel, Token};
-use oneloop::os::sockets::{ListenOptions, listen_tcp};
-use oneloop::reactor::{MioKernel, Socket};
+use oneloop::os::datagrams::DatagramPort;
+use oneloop::os::sockets::{ListenOptions, listen};
+use oneloop::os::stream::Socket;
+use oneloop::reactor::{Listener, MioKernel};
 use oneloop::services::Echo;
 use oneloop::session::{Framed, factory};
 use oneloop::{Address, Config, Reactor};
@@ -25,7 +26,8 @@ struct Forbidding {
 
 impl Kernel for Forbidding {
     type Stream = Socket;
-    type Listener = TcpListener;
+    type Listener = Listener;
+    type Datagrams = DatagramPort;
 
     fn now(&mut self) -> Instant {
         self.inner.now()
@@ -39,14 +41,14 @@ impl Kernel for Forbidding {
     fn events(&self) -> impl Iterator<Item = Event> + '_ {
         self.inner.events()
     }
-    fn accept(&mut self, listener: &TcpListener) -> io::Result<(Socket, Address)> {
+    fn accept(&mut self, listener: &Listener) -> io::Result<(Socket, Address)> {
         self.asked += 1;
         if self.forbids {
             return Err(io::Error::from_raw_os_error(rustix::io::Errno::PERM.raw_os_error()));
         }
         self.inner.accept(listener)
     }
-    fn shed(&mut self, listener: &TcpListener) -> io::Result<bool> {
+    fn shed(&mut self, listener: &Listener) -> io::Result<bool> {
         self.inner.shed(listener)
     }
     fn connect(&mut self, to: &Address) -> io::Result<Socket> {
@@ -58,8 +60,11 @@ impl Kernel for Forbidding {
     fn register_stream(&mut self, stream: &mut Socket, token: Token) -> io::Result<()> {
         self.inner.register_stream(stream, token)
     }
-    fn register_listener(&mut self, listener: &mut TcpListener, token: Token) -> io::Result<()> {
+    fn register_listener(&mut self, listener: &mut Listener, token: Token) -> io::Result<()> {
         self.inner.register_listener(listener, token)
+    }
+    fn register_datagrams(&mut self, socket: &mut DatagramPort, token: Token) -> io::Result<()> {
+        self.inner.register_datagrams(socket, token)
     }
 }
 
@@ -67,10 +72,9 @@ impl Kernel for Forbidding {
 fn a_listener_that_only_fails_is_asked_rarely_and_serves_those_who_waited_once_it_works() {
     let kernel = Forbidding { inner: MioKernel::new().unwrap(), forbids: true, asked: 0 };
     let mut reactor = Reactor::with_kernel(kernel, Config::default());
-    let listener = listen_tcp("127.0.0.1:0".parse().unwrap(), &ListenOptions::default()).unwrap();
-    let address = listener.local_addr().unwrap();
-    let listener = TcpListener::from_std(listener);
-    reactor.add_listener(listener, oneloop::Address::Tcp(address), factory(|_| Framed::new(Raw, Echo))).unwrap();
+    let (listener, local) = listen(&"tcp://127.0.0.1:0".parse().unwrap(), &ListenOptions::default()).unwrap();
+    let address = local.socket_addr().unwrap();
+    reactor.add_listener(listener.into(), local, factory(|_| Framed::new(Raw, Echo))).unwrap();
 
     let mut client = TcpStream::connect(address).unwrap();
     client.write_all(b"still here").unwrap();

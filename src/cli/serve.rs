@@ -90,7 +90,7 @@ pub(super) fn run(options: Options) -> Result<Exit, Failure> {
     for &addr in &options.listen {
         let only_v6 = has_ipv4_beside(addr, &options.listen);
         let sockets = ListenOptions { only_v6, ..options.sockets.clone() };
-        bound.push(Address::Tcp(reactor.listen_with(addr, &sockets, options.make.clone())?));
+        bound.push(reactor.listen_with(&Address::Tcp(addr), &sockets, options.make.clone())?);
     }
     announce(&bound)?;
     let outcome = reactor.run()?;

@@ -1,11 +1,14 @@
-//! Listening sockets. Everything accepted sockets should have is set on the listener: on Linux they inherit
+//! Listening sockets, and where they really listen. Everything accepted sockets should have is set on the listener: on Linux they inherit
 //! it (tcp(7), socket(7)), so that accepting costs no setsockopt.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
+use super::unix::{self, SocketFile};
+use crate::address::Address;
 use crate::error::Error;
 
 /// How a listening socket is made.
@@ -16,11 +19,44 @@ pub struct ListenOptions {
     pub backlog: i32,
     /// Whether an IPv6 listener refuses IPv4 (IPV6_V6ONLY). Default false: `[::]` serves both.
     pub only_v6: bool,
+    /// Who may connect to a Unix socket, as the permissions of its path. Default 0600: its owner.
+    pub unix_mode: u32,
 }
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        Self { backlog: 4096, only_v6: false }
+        Self { backlog: 4096, only_v6: false, unix_mode: 0o600 }
+    }
+}
+
+/// A listening stream socket, non-blocking.
+#[derive(Debug)]
+pub enum StreamListener {
+    /// TCP.
+    Tcp(TcpListener),
+    /// A Unix socket, and its path if it has one: removed when that is dropped.
+    Unix(UnixListener, Option<SocketFile>),
+}
+
+/// Makes a non-blocking listener for TCP or a Unix socket, and says where it really listens: port 0 resolved.
+///
+/// # Errors
+/// [`Error::Bind`], with the address and, where it is known, the remedy.
+pub fn listen(address: &Address, options: &ListenOptions) -> Result<(StreamListener, Address), Error> {
+    match address {
+        Address::Tcp(addr) => {
+            let listener = listen_tcp(*addr, options)?;
+            let local = listener.local_addr().unwrap_or(*addr);
+            Ok((StreamListener::Tcp(listener), Address::Tcp(local)))
+        }
+        Address::Unix(name) => {
+            let bind = |source| Error::Bind { address: address.to_string(), source };
+            let (listener, file) = unix::listen(name, options).map_err(bind)?;
+            Ok((StreamListener::Unix(listener, file), address.clone()))
+        }
+        Address::Udp(_) | Address::Unknown => {
+            Err(Error::Config(format!("{address} is no address of a stream socket; expected tcp: or unix:")))
+        }
     }
 }
 

@@ -30,6 +30,9 @@ pub struct Config {
     pub drain: Duration,
     /// How long an outgoing connection may take to be made. Default 10 s.
     pub connect_timeout: Duration,
+    /// Answer datagrams from source ports below 1024 and from our own ports too: two servers can then be made to answer
+    /// each other for ever. Default false.
+    pub any_source_port: bool,
     /// How often the statistics are logged; never by default.
     pub stats_interval: Option<Duration>,
 }
@@ -46,6 +49,7 @@ impl Default for Config {
             accept_batch: 64,
             drain: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
+            any_source_port: false,
             stats_interval: None,
         }
     }

@@ -109,6 +109,7 @@ impl<K: Kernel> Reactor<K> {
             Slot::Listener(_) => self.requeue(token),
             Slot::Connecting(_) => self.not_connected(token, CloseReason::Stopped),
             Slot::Peer(_) => self.stop_peer(token),
+            Slot::Port(_) => self.stop_port(token),
         }
     }
 
@@ -134,6 +135,7 @@ impl<K: Kernel> Reactor<K> {
                 Some(Slot::Listener(_)) => {
                     self.remove(token);
                 }
+                Some(Slot::Port(_)) => self.close_port(token),
                 None => {}
             }
         }

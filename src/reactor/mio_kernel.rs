@@ -1,19 +1,22 @@
 //! The seam to the kernel on mio: this file is all the reactor knows of it.
 
 use std::fs::File;
-use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use mio::net::{TcpListener, TcpStream};
+use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll};
-use rustix::net::{SendAncillaryBuffer, SendFlags};
 
 use super::handle::Orders;
-use crate::address::Address;
-use crate::kernel::{Event, Kernel, Readiness, Signals, Stream, Token};
-use crate::session::Remote;
+use crate::address::{Address, UnixName};
+use crate::kernel::{Event, Kernel, Readiness, Signals, Token};
+use crate::os::SocketFile;
+use crate::os::datagrams::DatagramPort;
+use crate::os::sockets::StreamListener;
+use crate::os::stream::Socket;
 
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
@@ -62,7 +65,8 @@ impl MioKernel {
 
 impl Kernel for MioKernel {
     type Stream = Socket;
-    type Listener = TcpListener;
+    type Listener = Listener;
+    type Datagrams = DatagramPort;
 
     #[inline]
     fn now(&mut self) -> Instant {
@@ -95,49 +99,55 @@ impl Kernel for MioKernel {
         })
     }
 
-    fn accept(&mut self, listener: &TcpListener) -> io::Result<(Socket, Address)> {
-        let (stream, addr) = listener.accept()?;
-        // Elsewhere than on Linux an accepted socket does not inherit it.
-        #[cfg(not(target_os = "linux"))]
-        stream.set_nodelay(true)?;
-        Ok((Socket(stream), Address::Tcp(addr)))
+    fn accept(&mut self, listener: &Listener) -> io::Result<(Socket, Address)> {
+        listener.accept()
     }
 
-    fn shed(&mut self, listener: &TcpListener) -> io::Result<bool> {
+    fn shed(&mut self, listener: &Listener) -> io::Result<bool> {
         if self.reserve.take().is_none() {
             self.reserve = take_reserve();
             return Ok(false);
         }
-        let outcome = listener.accept();
-        let accepted = outcome.map(drop);
+        let accepted = listener.accept().map(drop);
         self.reserve = take_reserve();
         accepted.map(|()| true)
     }
 
     fn connect(&mut self, to: &Address) -> io::Result<Socket> {
-        let addr = to.socket_addr().ok_or(io::ErrorKind::InvalidInput)?;
-        let stream = TcpStream::connect(addr)?;
-        stream.set_nodelay(true)?;
-        Ok(Socket(stream))
+        match to {
+            Address::Tcp(addr) => {
+                let stream = TcpStream::connect(*addr)?;
+                stream.set_nodelay(true)?;
+                Ok(OwnedFd::from(stream).into())
+            }
+            Address::Unix(name) => Ok(OwnedFd::from(connect_unix(name)?).into()),
+            Address::Udp(_) | Address::Unknown => Err(io::ErrorKind::InvalidInput.into()),
+        }
     }
 
     fn connect_result(&mut self, stream: &Socket) -> io::Result<bool> {
-        if let Some(error) = stream.0.take_error()? {
-            return Err(error);
-        }
-        match stream.0.peer_addr() {
+        rustix::net::sockopt::socket_error(stream)??;
+        match rustix::net::getpeername(stream) {
             Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
-            Err(error) => Err(error),
+            Err(rustix::io::Errno::NOTCONN) => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 
     fn register_stream(&mut self, stream: &mut Socket, token: Token) -> io::Result<()> {
-        self.poll.registry().register(&mut stream.0, mio::Token(token.0), BOTH)
+        self.poll.registry().register(&mut SourceFd(&stream.as_raw_fd()), mio::Token(token.0), BOTH)
     }
 
-    fn register_listener(&mut self, listener: &mut TcpListener, token: Token) -> io::Result<()> {
-        self.poll.registry().register(listener, mio::Token(token.0), Interest::READABLE)
+    fn register_listener(&mut self, listener: &mut Listener, token: Token) -> io::Result<()> {
+        let (registry, token) = (self.poll.registry(), mio::Token(token.0));
+        match listener {
+            Listener::Tcp(listener) => registry.register(listener, token, Interest::READABLE),
+            Listener::Unix(listener, _) => registry.register(listener, token, Interest::READABLE),
+        }
+    }
+
+    fn register_datagrams(&mut self, socket: &mut DatagramPort, token: Token) -> io::Result<()> {
+        self.poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), mio::Token(token.0), BOTH)
     }
 
     fn take_signals(&mut self) -> Signals {
@@ -155,51 +165,53 @@ fn take_reserve() -> Option<File> {
     File::open("/dev/null").ok()
 }
 
-/// A TCP socket of mio's. It reads and writes through rustix, which makes the system call in place.
+/// A listening socket of mio's, with the path to be removed when it is closed.
 #[derive(Debug)]
-pub struct Socket(TcpStream);
+pub enum Listener {
+    /// TCP.
+    Tcp(TcpListener),
+    /// A Unix socket.
+    Unix(UnixListener, Option<SocketFile>),
+}
 
-impl Read for Socket {
+impl From<StreamListener> for Listener {
+    fn from(listener: StreamListener) -> Self {
+        match listener {
+            StreamListener::Tcp(listener) => Self::Tcp(TcpListener::from_std(listener)),
+            StreamListener::Unix(listener, file) => Self::Unix(UnixListener::from_std(listener), file),
+        }
+    }
+}
+
+impl Listener {
     #[inline]
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        rustix::io::read(&self.0, into).map_err(failed)
+    fn accept(&self) -> io::Result<(Socket, Address)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, addr) = listener.accept()?;
+                // Elsewhere than on Linux an accepted socket does not inherit it.
+                #[cfg(not(target_os = "linux"))]
+                stream.set_nodelay(true)?;
+                Ok((OwnedFd::from(stream).into(), Address::Tcp(addr)))
+            }
+            Self::Unix(listener, _) => {
+                let (stream, _) = listener.accept()?;
+                let socket = Socket::from(OwnedFd::from(stream));
+                let address = crate::session::Remote::address(&socket);
+                Ok((socket, address))
+            }
+        }
     }
 }
 
-impl Write for Socket {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        rustix::net::send(&self.0, bytes, SendFlags::NOSIGNAL).map_err(failed)
+fn connect_unix(name: &UnixName) -> io::Result<UnixStream> {
+    match name {
+        UnixName::Path(path) => UnixStream::connect(path),
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        UnixName::Abstract(name) => {
+            use std::os::linux::net::SocketAddrExt;
+            UnixStream::connect_addr(&std::os::unix::net::SocketAddr::from_abstract_name(name)?)
+        }
+        _ => Err(io::ErrorKind::InvalidInput.into()),
     }
-
-    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        Ok(rustix::net::sendmsg(&self.0, slices, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn failed(errno: rustix::io::Errno) -> io::Error {
-    errno.into()
-}
-
-impl Remote for Socket {
-    fn address(&self) -> Address {
-        self.0.peer_addr().map_or(Address::Unknown, Address::Tcp)
-    }
-}
-
-impl Stream for Socket {
-    fn shutdown_write(&self) -> io::Result<()> {
-        self.0.shutdown(Shutdown::Write)
-    }
-}
-
-/// The address a listener really has, after port 0 was resolved.
-pub(super) fn local_address(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
-    listener.local_addr().unwrap_or(asked)
 }

@@ -11,6 +11,7 @@
 mod accept;
 mod config;
 mod connect;
+mod datagrams;
 mod deadlines;
 mod drain;
 mod handle;
@@ -26,7 +27,7 @@ mod throttle;
 
 pub use self::config::{Config, OverLimit};
 pub use self::handle::Handle;
-pub use self::mio_kernel::{MioKernel, Socket};
+pub use self::mio_kernel::{Listener, MioKernel};
 pub use self::stats::Stats;
 
 use std::collections::VecDeque;
@@ -44,6 +45,7 @@ use self::throttle::Throttle;
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::kernel::{Event, Kernel, Planted, Readiness, Stream, Token};
+use crate::port::Port;
 use crate::session::{Clock, Pass, Protocol, Tick};
 
 /// Connections there is room for from the start; untouched room costs no memory.
@@ -61,6 +63,7 @@ enum Slot<K: Kernel> {
     Peer(Conn<K>),
     Connecting(Box<Connecting<K>>),
     Listener(Box<Listening<K>>),
+    Port(Box<Port<K::Datagrams>>),
 }
 
 /// The slot is in the queue of those who wait for their turn.
@@ -128,6 +131,7 @@ pub struct Reactor<K: Kernel = MioKernel> {
     paused: Vec<Token>,
     next_report: Option<Tick>,
     warnings: Warnings,
+    shared: datagrams::Shared,
     /// Set when a listener or the poll has become unusable.
     fatal: Option<Error>,
 }
@@ -149,6 +153,7 @@ impl<K: Kernel> Reactor<K> {
         let now = clock.at(origin, kernel.wall());
         let scratch = Scratch::new(config.limits.read_budget);
         let next_report = config.stats_interval.map(|interval| now.tick.after(interval.into()));
+        let shared = datagrams::Shared::new(config.any_source_port);
         Self {
             kernel,
             slots: Slots::with_capacity(ROOM),
@@ -166,6 +171,7 @@ impl<K: Kernel> Reactor<K> {
             paused: Vec::new(),
             next_report,
             warnings: Warnings::default(),
+            shared,
             fatal: None,
         }
     }
@@ -211,7 +217,12 @@ impl<K: Kernel> Reactor<K> {
     /// What was counted so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        Stats { traffic: *self.pass.traffic(), ..self.stats.clone() }
+        Stats {
+            traffic: *self.pass.traffic(),
+            datagrams: *self.pass.datagrams(),
+            kernel_drops: self.kernel_drops(),
+            ..self.stats.clone()
+        }
     }
 
     /// The kernel below.
@@ -293,6 +304,7 @@ impl<K: Kernel> Reactor<K> {
 
     /// Its deadline entry stays: it fires for nobody, or too early for whoever has the key then.
     fn remove(&mut self, token: Token) -> Option<Entry<K>> {
+        self.kernel.forget(token);
         self.slots.remove(token)
     }
 }

@@ -66,6 +66,7 @@ impl<K: Kernel> Reactor<K> {
         match &mut entry.slot {
             Slot::Peer(connection) => connection.note(ready),
             Slot::Connecting(connecting) => connecting.note(ready),
+            Slot::Port(port) => port.note(ready),
             Slot::Listener(_) => {}
         }
     }
@@ -84,6 +85,7 @@ impl<K: Kernel> Reactor<K> {
                 self.after_drive(token, progress, due);
             }
             Slot::Listener(_) => self.serve_listener(token),
+            Slot::Port(_) => self.serve_port(token, ready, due),
             Slot::Connecting(connecting) => {
                 connecting.note(ready);
                 self.serve_connecting(token, due);
@@ -150,7 +152,7 @@ impl<K: Kernel> Reactor<K> {
             let peer = connection.stream().address();
             warn!("protocol error=\"{error}\" peer={peer} suppressed={suppressed}");
         }
-        self.slots.remove(token);
+        self.remove(token);
         self.count_close(reason);
     }
 

@@ -54,6 +54,11 @@ impl<T> Slots<T> {
         if Self::seq_bits(entry.seq) == token.0 >> HALF { Some(&mut entry.value) } else { None }
     }
 
+    pub(crate) fn get(&self, token: Token) -> Option<&T> {
+        let entry = self.slab.get(token.0 & KEY_MASK)?;
+        (Self::seq_bits(entry.seq) == token.0 >> HALF).then_some(&entry.value)
+    }
+
     /// The token of whatever has this token's key now: the planted bug that generations prevent.
     pub(crate) fn current(&self, token: Token) -> Token {
         let key = token.0 & KEY_MASK;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::session::{CloseReason, Traffic};
+use crate::session::{CloseReason, DatagramTraffic, Traffic};
 
 /// Counters since the start. Every connection that was ever open is in `closed` once it has ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,6 +32,10 @@ pub struct Stats {
     pub turns: u64,
     /// Bytes and messages.
     pub traffic: Traffic,
+    /// Datagrams.
+    pub datagrams: DatagramTraffic,
+    /// Datagrams the kernel dropped because its receive buffer was full.
+    pub kernel_drops: u64,
 }
 
 impl Stats {
@@ -50,6 +54,7 @@ impl Stats {
 
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let udp = self.datagrams;
         let Traffic { bytes_in, bytes_out, frames, congested } = self.traffic;
         write!(f, "open={} peak={} accepted={}", self.open, self.peak, self.accepted)?;
         write!(f, " frames={frames} bytes_in={bytes_in} bytes_out={bytes_out} turns={}", self.turns)?;
@@ -61,6 +66,13 @@ impl fmt::Display for Stats {
             ("shed", self.shed),
             ("register_errors", self.register_errors),
             ("stale_events", self.stale_events),
+            ("udp_received", udp.received),
+            ("udp_sent", udp.sent),
+            ("udp_guarded", udp.guarded),
+            ("udp_overflow", udp.overflow),
+            ("udp_send_errors", udp.send_errors),
+            ("udp_recv_errors", udp.recv_errors),
+            ("udp_kernel_drops", self.kernel_drops),
         ] {
             if count > 0 {
                 write!(f, " {name}={count}")?;

@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 
-use super::mio_kernel::local_address;
 use super::{Config, Handle, MioKernel, Reactor};
+use crate::address::Address;
 use crate::error::Error;
-use crate::os::sockets::{ListenOptions, listen_tcp};
-use crate::session::Factory;
+use crate::os::datagrams::{DatagramOptions, bind_udp};
+use crate::os::sockets::{self, ListenOptions};
+use crate::session::{DatagramFactory, Factory};
 
 impl Reactor<MioKernel> {
     /// A reactor on the operating system, with default settings.
@@ -30,22 +31,37 @@ impl Reactor<MioKernel> {
     /// # Errors
     /// [`Error::Bind`] with the address and, where it is known, the remedy.
     pub fn listen(&mut self, addr: SocketAddr, make: Factory) -> Result<SocketAddr, Error> {
-        self.listen_with(addr, &ListenOptions::default(), make)
+        let local = self.listen_with(&Address::Tcp(addr), &ListenOptions::default(), make)?;
+        Ok(local.socket_addr().unwrap_or(addr))
     }
 
-    /// [`listen`](Self::listen) with options of its own.
+    /// Listens on a TCP address or a Unix socket, and returns the address really bound.
     ///
     /// # Errors
     /// [`Error::Bind`].
     pub fn listen_with(
         &mut self,
-        addr: SocketAddr,
+        address: &Address,
         options: &ListenOptions,
         make: Factory,
+    ) -> Result<Address, Error> {
+        let (listener, local) = sockets::listen(address, options)?;
+        self.add_listener(listener.into(), local.clone(), make)?;
+        Ok(local)
+    }
+
+    /// Answers datagrams on a UDP address and returns the one really bound, port 0 resolved.
+    ///
+    /// # Errors
+    /// [`Error::Bind`].
+    pub fn listen_udp(
+        &mut self,
+        addr: SocketAddr,
+        options: &DatagramOptions,
+        make: &DatagramFactory,
     ) -> Result<SocketAddr, Error> {
-        let listener = mio::net::TcpListener::from_std(listen_tcp(addr, options)?);
-        let local = local_address(&listener, addr);
-        self.add_listener(listener, crate::address::Address::Tcp(local), make)?;
+        let (socket, local) = bind_udp(addr, options)?;
+        self.add_port(socket, local, make)?;
         Ok(local)
     }
 

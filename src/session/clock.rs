@@ -116,6 +116,13 @@ impl Now {
         self.tick.after(Span::from(ahead.saturating_add(Duration::from_nanos(u64::from(self.nanos)))))
     }
 
+    /// The same reading as it will be at `instant`, but for the wall clock.
+    pub(crate) fn later(&self, instant: Instant) -> Self {
+        let tick = self.tick_at(instant);
+        // The tick is the first that is not before the instant, so nothing was taken away by rounding down.
+        Self { instant: instant.max(self.instant), tick, nanos: 0, ..*self }
+    }
+
     /// How long from now until `tick`; zero when it has passed.
     #[must_use]
     pub fn until(&self, tick: Tick) -> Duration {

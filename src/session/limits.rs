@@ -31,6 +31,9 @@ pub struct Limits {
     pub frame_budget: u32,
     /// Bytes kept of a message that is not complete yet, whatever its protocol. Default 1 MiB and 64 KiB.
     pub max_partial: usize,
+    /// Replies of one datagram socket that may wait to be sent, and as many that may be held back; further ones are
+    /// dropped and counted. Default 1,024.
+    pub datagrams: usize,
 }
 
 impl Default for Limits {
@@ -47,6 +50,7 @@ impl Default for Limits {
             read_budget: 256 * 1024,
             frame_budget: 128,
             max_partial: 1024 * 1024 + 64 * 1024,
+            datagrams: 1024,
         }
     }
 }

@@ -7,6 +7,7 @@ mod buffers;
 mod clock;
 mod close_reason;
 mod context;
+mod datagram;
 mod deadline;
 mod factory;
 mod input;
@@ -20,6 +21,10 @@ mod state;
 pub use self::clock::{Clock, Now, Span, Tick};
 pub use self::close_reason::{CloseReason, ConnectError, ProtocolError};
 pub use self::context::{Context, Remote};
+pub use self::datagram::{
+    Datagram, DatagramContext, DatagramFactory, DatagramHandler, DatagramTraffic, Datagrams, EachDatagram,
+    Guard, MAX_DATAGRAM, datagram_factory,
+};
 pub use self::factory::{Factory, Peer, factory};
 pub use self::limits::Limits;
 pub use self::pass::{Pass, Traffic};

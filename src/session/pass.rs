@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::clock::{Clock, Now};
 use super::close_reason::{CloseReason, ProtocolError};
+use super::datagram::DatagramTraffic;
 use super::limits::{Limits, Spans};
 
 /// A reply buffer larger than this gives its memory back after the pass.
@@ -80,6 +81,7 @@ pub struct Pass {
     /// Why the session being driven ended in this pass.
     pub(crate) ended: Option<CloseReason>,
     traffic: Traffic,
+    datagrams: DatagramTraffic,
 }
 
 impl Pass {
@@ -99,6 +101,7 @@ impl Pass {
             requests: Requests::default(),
             ended: None,
             traffic: Traffic::default(),
+            datagrams: DatagramTraffic::default(),
         }
     }
 
@@ -111,7 +114,7 @@ impl Pass {
     /// The time of this turn.
     #[inline]
     #[must_use]
-    pub fn now(&self) -> &Now {
+    pub const fn now(&self) -> &Now {
         &self.now
     }
 
@@ -123,7 +126,7 @@ impl Pass {
     /// The limits every session is held to.
     #[inline]
     #[must_use]
-    pub fn limits(&self) -> &Limits {
+    pub const fn limits(&self) -> &Limits {
         &self.limits
     }
 
@@ -136,6 +139,17 @@ impl Pass {
     #[inline]
     pub(crate) fn traffic_mut(&mut self) -> &mut Traffic {
         &mut self.traffic
+    }
+
+    /// What has been counted of datagrams so far.
+    #[must_use]
+    pub const fn datagrams(&self) -> &DatagramTraffic {
+        &self.datagrams
+    }
+
+    #[inline]
+    pub(crate) fn datagrams_mut(&mut self) -> &mut DatagramTraffic {
+        &mut self.datagrams
     }
 
     /// Gives the next connection its full share.

@@ -68,6 +68,7 @@ impl<B> SimKernel<B> {
 impl<B: Bug> Kernel for SimKernel<B> {
     type Stream = SimStream<B>;
     type Listener = SimListener;
+    type Datagrams = SimDatagrams;
 
     #[inline]
     fn now(&mut self) -> Instant {
@@ -187,6 +188,10 @@ impl<B: Bug> Kernel for SimKernel<B> {
         Ok(())
     }
 
+    fn register_datagrams(&mut self, socket: &mut SimDatagrams, _token: Token) -> io::Result<()> {
+        match *socket {}
+    }
+
     fn take_signals(&mut self) -> Signals {
         let world = &mut *self.world.borrow_mut();
         world.count(8);
@@ -199,6 +204,23 @@ impl<B: Bug> Kernel for SimKernel<B> {
         }
         world.stops_taken += stops;
         Signals { stops, last: SIGTERM, ..Signals::default() }
+    }
+}
+
+/// The simulated kernel has no datagram sockets yet.
+#[derive(Debug)]
+pub(super) enum SimDatagrams {}
+
+impl crate::kernel::DatagramSocket for SimDatagrams {
+    fn recv_batch(&mut self, _batch: &mut crate::kernel::RecvBatch) -> io::Result<bool> {
+        match *self {}
+    }
+
+    fn send_batch<'a>(
+        &mut self,
+        _batch: impl ExactSizeIterator<Item = crate::session::Datagram<'a>>,
+    ) -> io::Result<usize> {
+        match *self {}
     }
 }
 

@@ -1,0 +1,164 @@
+//! A datagram socket and what answers it, joined by readiness bits: for datagrams what a connection is for streams.
+//!
+//! It returns no `Result`: an error is about one datagram, and never about the socket.
+
+use std::fmt;
+use std::io;
+
+use crate::attempt::{Attempt, Failure, FailureClass, attempt};
+use crate::connection::Progress;
+use crate::kernel::{DatagramSocket, Readiness, RecvBatch};
+use crate::session::{Datagrams, Guard, Pass, Tick};
+
+/// One datagram socket and the state on it.
+pub struct Port<D> {
+    socket: D,
+    datagrams: Datagrams,
+    ready: Readiness,
+    /// The kernel was out of memory or buffers: no I/O before this.
+    retry_at: Option<Tick>,
+}
+
+impl<D: DatagramSocket> Port<D> {
+    /// A port at which nothing has arrived yet.
+    pub const fn new(socket: D, datagrams: Datagrams) -> Self {
+        Self { socket, datagrams, ready: Readiness::WRITABLE, retry_at: None }
+    }
+
+    /// Adds what an event said.
+    pub fn note(&mut self, ready: Readiness) {
+        self.ready = self.ready.and(ready);
+    }
+
+    /// Does what can be done within one turn's budget: receives, lets the handler answer, sends.
+    pub fn drive(&mut self, batch: &mut RecvBatch, guard: &Guard, pass: &mut Pass) -> Progress {
+        pass.refill();
+        loop {
+            self.flush(pass);
+            if !self.can_receive() {
+                return if self.datagrams.is_done() { Progress::Closed } else { Progress::Blocked };
+            }
+            if pass.is_spent() {
+                return Progress::Yielded;
+            }
+            self.fill(batch, guard, pass);
+        }
+    }
+
+    /// Lets go what was held back or has to be repeated, and goes on.
+    pub fn handle_timeout(&mut self, batch: &mut RecvBatch, guard: &Guard, pass: &mut Pass) -> Progress {
+        let now = pass.now().tick;
+        self.retry_at = self.retry_at.filter(|at| !at.is_due(now));
+        self.datagrams.handle_timeout(pass);
+        self.drive(batch, guard, pass)
+    }
+
+    /// The server is draining: what the kernel has queued is answered, then nothing more is taken.
+    pub fn handle_stop(&mut self, batch: &mut RecvBatch, guard: &Guard, pass: &mut Pass) -> Progress {
+        self.datagrams.handle_stop();
+        // Empty is what the kernel says is empty: the event of what has arrived may still be under way.
+        self.ready = self.ready.and(Readiness::READABLE);
+        self.drive(batch, guard, pass)
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    pub fn poll_timeout(&self, pass: &Pass) -> Option<Tick> {
+        Tick::earliest(self.datagrams.poll_timeout(pass), self.retry_at)
+    }
+
+    /// The socket.
+    pub const fn socket(&self) -> &D {
+        &self.socket
+    }
+
+    /// The socket, for registering it.
+    pub const fn socket_mut(&mut self) -> &mut D {
+        &mut self.socket
+    }
+
+    /// Whether the next datagram is wanted; a driver that waits for one need not wait otherwise.
+    pub fn wants_read(&self) -> bool {
+        self.datagrams.wants_read() && self.retry_at.is_none()
+    }
+
+    /// Whether a reply waits until the socket takes it.
+    pub fn wants_write(&self) -> bool {
+        self.datagrams.wants_write() && self.retry_at.is_none()
+    }
+
+    fn can_receive(&self) -> bool {
+        self.wants_read() && self.ready.has(Readiness::READABLE)
+    }
+
+    fn fill(&mut self, batch: &mut RecvBatch, guard: &Guard, pass: &mut Pass) {
+        batch.clear();
+        match attempt(|| self.socket.recv_batch(batch)) {
+            Attempt::Done(empty) => {
+                if empty {
+                    self.emptied();
+                }
+                for (data, from) in batch.iter() {
+                    pass.spend(data.len(), 1);
+                    self.datagrams.handle_datagram(data, from, guard, pass);
+                }
+            }
+            Attempt::WouldBlock => self.emptied(),
+            Attempt::Failed(failure) => {
+                pass.datagrams_mut().recv_errors += 1;
+                pass.spend(0, 1);
+                self.note_failure(failure, pass);
+            }
+        }
+    }
+
+    fn emptied(&mut self) {
+        self.ready = self.ready.without(Readiness::READABLE);
+        self.datagrams.handle_emptied();
+    }
+
+    fn flush(&mut self, pass: &mut Pass) {
+        while self.wants_write() && self.ready.has(Readiness::WRITABLE) {
+            match attempt(|| send_some(&mut self.socket, &self.datagrams)) {
+                Attempt::Done((count, bytes)) => {
+                    pass.traffic_mut().bytes_out += bytes;
+                    pass.datagrams_mut().sent += count as u64;
+                    self.datagrams.consume_output(count);
+                }
+                Attempt::WouldBlock => self.ready = self.ready.without(Readiness::WRITABLE),
+                Attempt::Failed(failure) => self.note_unsent(failure, pass),
+            }
+        }
+    }
+
+    /// The first reply cannot be sent: not now, or never.
+    fn note_unsent(&mut self, failure: Failure, pass: &mut Pass) {
+        if failure.class != FailureClass::Exhausted {
+            pass.datagrams_mut().send_errors += 1;
+            self.datagrams.consume_output(1);
+        }
+        self.note_failure(failure, pass);
+    }
+
+    /// No event announces free memory or buffers.
+    fn note_failure(&mut self, failure: Failure, pass: &mut Pass) {
+        if failure.class == FailureClass::Exhausted {
+            self.retry_at = Some(pass.now().tick.after(pass.spans.retry));
+        }
+    }
+}
+
+/// Sends some replies from the front, and says how many and their bytes.
+fn send_some<D: DatagramSocket>(socket: &mut D, datagrams: &Datagrams) -> io::Result<(usize, u64)> {
+    let count = socket.send_batch(datagrams.poll_output())?;
+    let bytes = datagrams.poll_output().take(count).map(|datagram| datagram.payload.len() as u64);
+    Ok((count, bytes.sum()))
+}
+
+impl<D: fmt::Debug> fmt::Debug for Port<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Port")
+            .field("socket", &self.socket)
+            .field("datagrams", &self.datagrams)
+            .finish_non_exhaustive()
+    }
+}
