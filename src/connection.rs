@@ -94,6 +94,21 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         self.rest()
     }
 
+    /// For a driver that waits in read(2), and therefore reads itself: hands on what that gave, in `scratch`, and does
+    /// what follows from it. Never reads on: that might wait again, and the time in `pass` would be wrong.
+    pub fn handle_read(&mut self, read: io::Result<usize>, scratch: &mut [u8], pass: &mut Pass) -> Progress {
+        pass.refill();
+        self.ready = self.ready.and(Readiness::WRITABLE);
+        if self.session.wants_discard() {
+            let read = attempt_again(read, || self.stream.read(scratch));
+            self.take_discarded(read, scratch.len(), pass);
+        } else {
+            self.take(read, scratch, pass);
+        }
+        self.ready = self.ready.without(Readiness::READABLE);
+        self.drive_on(scratch, pass)
+    }
+
     /// Does what is possible, then acts on the deadlines that are due: what has arrived counts before a limit.
     pub fn handle_timeout(&mut self, scratch: &mut [u8], pass: &mut Pass) -> Progress {
         pass.refill();
@@ -203,7 +218,14 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
     /// Reads once, hands the bytes on, and writes the answers. Says whether that left nothing else to do.
     #[inline(always)]
     fn fill(&mut self, scratch: &mut [u8], pass: &mut Pass) -> bool {
-        let count = match self.stream.read(scratch) {
+        let read = self.stream.read(scratch);
+        self.take(read, scratch, pass)
+    }
+
+    /// [`fill`](Self::fill), once the bytes are in `scratch`.
+    #[inline(always)]
+    fn take(&mut self, read: io::Result<usize>, scratch: &mut [u8], pass: &mut Pass) -> bool {
+        let count = match read {
             Ok(count) if count > 0 => count,
             other => match self.read_again(other, scratch, pass) {
                 Some(count) => count,
@@ -359,10 +381,15 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
 
     /// Lingering: reads and throws away.
     fn discard(&mut self, scratch: &mut [u8], pass: &mut Pass) {
-        match attempt(|| self.stream.read(scratch)) {
+        let read = attempt(|| self.stream.read(scratch));
+        self.take_discarded(read, scratch.len(), pass);
+    }
+
+    fn take_discarded(&mut self, read: Attempt<usize>, asked: usize, pass: &mut Pass) {
+        match read {
             Attempt::Done(0) => self.session.handle_eof(&self.stream, pass),
             Attempt::Done(count) => {
-                self.note_read(count, scratch.len(), pass);
+                self.note_read(count, asked, pass);
                 self.session.handle_discarded(count, pass);
             }
             Attempt::WouldBlock => self.ready = self.ready.without(Readiness::READABLE),

@@ -11,6 +11,7 @@ pub mod codec;
 pub mod connection;
 pub mod error;
 pub mod kernel;
+pub mod models;
 pub mod os;
 pub mod port;
 pub mod reactor;

@@ -3,12 +3,14 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixListener;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
+use super::stream;
 use super::unix::{self, SocketFile};
-use crate::address::Address;
+use crate::address::{Address, UnixName};
 use crate::error::Error;
 
 /// How a listening socket is made.
@@ -36,6 +38,48 @@ pub enum StreamListener {
     Tcp(TcpListener),
     /// A Unix socket, and its path if it has one: removed when that is dropped.
     Unix(UnixListener, Option<SocketFile>),
+}
+
+impl StreamListener {
+    /// Accepts one connection, close-on-exec; accepted sockets are non-blocking only if that is asked for, whatever the
+    /// listener is (accept4(2)).
+    ///
+    /// # Errors
+    /// accept(2); classified by [`attempt_accept`](crate::attempt::attempt_accept).
+    pub fn accept(&self, nonblocking: bool) -> io::Result<(stream::Socket, Address)> {
+        let (socket, address) = accept(self.as_fd(), nonblocking)?;
+        Ok((socket, address.unwrap_or(Address::Unix(UnixName::Unnamed))))
+    }
+}
+
+/// One system call.
+#[cfg(target_os = "linux")]
+fn accept(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<(stream::Socket, Option<Address>)> {
+    use rustix::net::{SocketFlags, acceptfrom_with};
+    let flags = if nonblocking { SocketFlags::NONBLOCK } else { SocketFlags::empty() };
+    let (fd, peer) = acceptfrom_with(fd, flags | SocketFlags::CLOEXEC)?;
+    Ok((fd.into(), peer.map(stream::address_of)))
+}
+
+/// Elsewhere an accepted socket inherits what it should not, and not what it should.
+#[cfg(not(target_os = "linux"))]
+fn accept(fd: BorrowedFd<'_>, nonblocking: bool) -> io::Result<(stream::Socket, Option<Address>)> {
+    let (socket, peer) = socket2::SockRef::from(&fd).accept()?;
+    socket.set_nonblocking(nonblocking)?;
+    let peer = peer.as_socket().map(Address::Tcp);
+    if peer.is_some() {
+        socket.set_tcp_nodelay(true)?;
+    }
+    Ok((std::os::fd::OwnedFd::from(socket).into(), peer))
+}
+
+impl AsFd for StreamListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Unix(listener, _) => listener.as_fd(),
+        }
+    }
 }
 
 /// Makes a non-blocking listener for TCP or a Unix socket, and says where it really listens: port 0 resolved.

@@ -34,21 +34,49 @@ impl AsRawFd for Socket {
     }
 }
 
+impl Socket {
+    /// read(2), for whoever shares the socket.
+    ///
+    /// # Errors
+    /// read(2).
+    #[inline]
+    pub fn recv(&self, into: &mut [u8]) -> io::Result<usize> {
+        rustix::io::read(&self.0, into).map_err(failed)
+    }
+
+    /// send(2) without SIGPIPE, for whoever shares the socket.
+    ///
+    /// # Errors
+    /// send(2).
+    #[inline]
+    pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        rustix::net::send(&self.0, bytes, SendFlags::NOSIGNAL).map_err(failed)
+    }
+
+    /// [`send`](Self::send) for bytes in pieces.
+    ///
+    /// # Errors
+    /// sendmsg(2).
+    pub fn send_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(rustix::net::sendmsg(&self.0, slices, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?)
+    }
+}
+
 impl Read for Socket {
     #[inline]
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        rustix::io::read(&self.0, into).map_err(failed)
+        self.recv(into)
     }
 }
 
 impl Write for Socket {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        rustix::net::send(&self.0, bytes, SendFlags::NOSIGNAL).map_err(failed)
+        self.send(bytes)
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        Ok(rustix::net::sendmsg(&self.0, slices, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?)
+        self.send_vectored(slices)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -79,7 +107,7 @@ impl Stream for Socket {
 }
 
 /// The address of a stream socket, as the system gives it.
-fn address_of(any: SocketAddrAny) -> Address {
+pub(super) fn address_of(any: SocketAddrAny) -> Address {
     if any.address_family() == AddressFamily::UNIX {
         return Address::Unix(
             SocketAddrUnix::try_from(any).map_or(UnixName::Unnamed, |name| unix_name(&name)),

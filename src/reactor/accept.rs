@@ -183,10 +183,7 @@ impl<K: Kernel> Reactor<K> {
     fn warn_full(&mut self) {
         if let Some(suppressed) = self.warnings.over_limit.permit(self.pass.now().tick) {
             let (open, max) = (self.stats.open, self.config.max_connections);
-            let effect = match self.config.over_limit {
-                OverLimit::Wait => "newcomers wait",
-                OverLimit::Refuse => "newcomers are closed",
-            };
+            let effect = self.config.over_limit.effect();
             warn!(
                 "connection limit reached open={open} max={max} effect=\"{effect}\" suppressed={suppressed}"
             );

@@ -14,7 +14,17 @@ pub enum OverLimit {
     Refuse,
 }
 
-/// Settings of one reactor.
+impl OverLimit {
+    /// What it means for newcomers, for the log.
+    pub(crate) const fn effect(self) -> &'static str {
+        match self {
+            Self::Wait => "newcomers wait",
+            Self::Refuse => "newcomers are closed",
+        }
+    }
+}
+
+/// Settings of one driver: a reactor, or another model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {

@@ -20,10 +20,10 @@ mod scratch;
 mod serve;
 #[cfg(feature = "signals")]
 mod signals;
-mod slots;
+pub(crate) mod slots;
 mod stats;
 mod system;
-mod throttle;
+pub(crate) mod throttle;
 
 pub use self::config::{Config, OverLimit};
 pub use self::handle::Handle;

@@ -26,6 +26,8 @@ pub struct Stats {
     pub shed: u64,
     /// Connections that could not be registered with the poll.
     pub register_errors: u64,
+    /// Connections closed because no thread could be started for them.
+    pub spawn_errors: u64,
     /// Events for something that was already gone.
     pub stale_events: u64,
     /// Turns of the loop.
@@ -65,6 +67,7 @@ impl fmt::Display for Stats {
             ("accept_pauses", self.accept_pauses),
             ("shed", self.shed),
             ("register_errors", self.register_errors),
+            ("spawn_errors", self.spawn_errors),
             ("stale_events", self.stale_events),
             ("udp_received", udp.received),
             ("udp_sent", udp.sent),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::{Config, Handle, MioKernel, Reactor};
 use crate::address::Address;
 use crate::error::Error;
-use crate::os::datagrams::{DatagramOptions, bind_udp};
+use crate::os::datagrams::{DatagramOptions, DatagramPort, bind_udp};
 use crate::os::sockets::{self, ListenOptions};
 use crate::session::{DatagramFactory, Factory};
 
@@ -61,7 +61,9 @@ impl Reactor<MioKernel> {
         make: &DatagramFactory,
     ) -> Result<SocketAddr, Error> {
         let (socket, local) = bind_udp(addr, options)?;
-        self.add_port(socket, local, make)?;
+        let port = DatagramPort::new(socket);
+        let bind = |source| Error::Bind { address: format!("udp://{local}"), source };
+        self.add_port(port.map_err(bind)?, local, make)?;
         Ok(local)
     }
 

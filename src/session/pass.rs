@@ -147,6 +147,11 @@ impl Pass {
         &self.datagrams
     }
 
+    /// Takes what has been counted of datagrams, and of their bytes in and out, so that it counts from nothing again.
+    pub(crate) fn take_datagrams(&mut self) -> (DatagramTraffic, Traffic) {
+        (std::mem::take(&mut self.datagrams), std::mem::take(&mut self.traffic))
+    }
+
     #[inline]
     pub(crate) fn datagrams_mut(&mut self) -> &mut DatagramTraffic {
         &mut self.datagrams

@@ -34,7 +34,7 @@ impl Default for DatagramOptions {
     }
 }
 
-/// A bound, non-blocking UDP socket.
+/// A UDP socket with what it needs to receive many datagrams per call. It stays in one thread.
 #[derive(Debug)]
 pub struct DatagramPort {
     fd: OwnedFd,
@@ -44,15 +44,15 @@ pub struct DatagramPort {
     is_v6: bool,
 }
 
-/// Binds a UDP socket, and says where: port 0 resolved.
+/// Binds a non-blocking UDP socket, and says where: port 0 resolved.
 ///
 /// # Errors
 /// [`Error::Bind`], with the address and, where it is known, the remedy.
-pub fn bind_udp(addr: SocketAddr, options: &DatagramOptions) -> Result<(DatagramPort, SocketAddr), Error> {
+pub fn bind_udp(addr: SocketAddr, options: &DatagramOptions) -> Result<(UdpSocket, SocketAddr), Error> {
     bind(addr, options).map_err(|source| Error::Bind { address: format!("udp://{addr}"), source })
 }
 
-fn bind(addr: SocketAddr, options: &DatagramOptions) -> io::Result<(DatagramPort, SocketAddr)> {
+fn bind(addr: SocketAddr, options: &DatagramOptions) -> io::Result<(UdpSocket, SocketAddr)> {
     let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
     if addr.is_ipv6() {
         socket.set_only_v6(options.only_v6)?;
@@ -62,7 +62,7 @@ fn bind(addr: SocketAddr, options: &DatagramOptions) -> io::Result<(DatagramPort
     socket.bind(&addr.into())?;
     let socket = UdpSocket::from(socket);
     let local = socket.local_addr()?;
-    Ok((DatagramPort::new(socket.into(), addr.is_ipv6())?, local))
+    Ok((socket, local))
 }
 
 /// As much as the system allows, which is less than asked for without privileges.
@@ -75,19 +75,25 @@ fn set_recv_buffer(socket: &Socket, bytes: usize) -> io::Result<()> {
 }
 
 impl DatagramPort {
-    fn new(fd: OwnedFd, is_v6: bool) -> io::Result<Self> {
+    /// Takes a non-blocking socket over.
+    ///
+    /// # Errors
+    /// fstat(2), getsockname(2).
+    pub fn new(socket: UdpSocket) -> io::Result<Self> {
+        let is_v6 = socket.local_addr()?.is_ipv6();
+        let fd = OwnedFd::from(socket);
         let inode = rustix::fs::fstat(&fd)?.st_ino;
         Ok(Self { fd, receiver: recv::Receiver::new(), inode, is_v6 })
     }
+}
 
-    /// Bytes of kernel memory really given for datagrams that wait (SO_RCVBUF, less what the kernel adds for itself).
-    ///
-    /// # Errors
-    /// getsockopt(2).
-    pub fn recv_buffer(&self) -> io::Result<usize> {
-        let doubled = rustix::net::sockopt::socket_recv_buffer_size(&self.fd)?;
-        Ok(if cfg!(target_os = "linux") { doubled / 2 } else { doubled })
-    }
+/// Bytes of kernel memory really given for datagrams that wait (SO_RCVBUF, less what the kernel adds for itself).
+///
+/// # Errors
+/// getsockopt(2).
+pub fn recv_buffer(socket: &UdpSocket) -> io::Result<usize> {
+    let doubled = rustix::net::sockopt::socket_recv_buffer_size(socket)?;
+    Ok(if cfg!(target_os = "linux") { doubled / 2 } else { doubled })
 }
 
 impl AsFd for DatagramPort {
@@ -121,7 +127,8 @@ mod tests {
     use super::*;
 
     fn bound() -> (DatagramPort, SocketAddr) {
-        bind_udp("127.0.0.1:0".parse().unwrap(), &DatagramOptions::default()).unwrap()
+        let (socket, addr) = bind_udp("127.0.0.1:0".parse().unwrap(), &DatagramOptions::default()).unwrap();
+        (DatagramPort::new(socket).unwrap(), addr)
     }
 
     /// A client whose datagrams have arrived once they are sent: loopback delivers at once (and the test waits for it).
@@ -163,7 +170,8 @@ mod tests {
     #[test]
     fn what_the_kernel_drops_is_counted() {
         let options = DatagramOptions { recv_buffer: 4096, ..DatagramOptions::default() };
-        let (port, addr) = bind_udp("127.0.0.1:0".parse().unwrap(), &options).unwrap();
+        let (socket, addr) = bind_udp("127.0.0.1:0".parse().unwrap(), &options).unwrap();
+        let port = DatagramPort::new(socket).unwrap();
         assert_eq!(port.kernel_drops(), Some(0));
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
         for _ in 0..100 {

@@ -18,6 +18,7 @@ pub use self::outbox::Datagram;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -45,6 +46,17 @@ pub struct DatagramTraffic {
     pub send_errors: u64,
     /// Errors reported instead of a datagram, such as an ICMP message about an earlier reply.
     pub recv_errors: u64,
+}
+
+impl AddAssign for DatagramTraffic {
+    fn add_assign(&mut self, more: Self) {
+        self.received += more.received;
+        self.sent += more.sent;
+        self.guarded += more.guarded;
+        self.overflow += more.overflow;
+        self.send_errors += more.send_errors;
+        self.recv_errors += more.recv_errors;
+    }
 }
 
 /// What answers the datagrams of one socket. It knows no socket, no thread and no clock.

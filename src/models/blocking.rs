@@ -1,0 +1,261 @@
+//! A server of blocking sockets: a thread per connection, or one client at a time per listener.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use log::{info, warn};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::acceptor::{Acceptor, Context};
+use super::datagrams;
+use super::orders::{Handle, Orders};
+use super::registry::Shared;
+use crate::address::Address;
+use crate::error::Error;
+use crate::os::sockets::StreamListener;
+use crate::reactor::{Config, Outcome};
+use crate::session::{DatagramFactory, Factory, Guard, Peer};
+
+/// How connections get their thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Model {
+    /// One thread per connection.
+    Threads,
+    /// One thread per listener, which serves one client to its end before it accepts the next.
+    Iterative,
+}
+
+/// The most threads for connections, whatever the open-files limit.
+pub const MAX_THREADS: usize = 10_240;
+
+/// A server whose sockets block.
+///
+/// ```no_run
+/// use oneloop::codec::Lines;
+/// use oneloop::models::{Blocking, Model};
+/// use oneloop::os::sockets::{ListenOptions, listen};
+/// use oneloop::services::Echo;
+/// use oneloop::session::{Framed, factory};
+///
+/// let mut server = Blocking::new(Model::Threads, oneloop::Config::default())?;
+/// let (listener, local) = listen(&"tcp://127.0.0.1:9999".parse()?, &ListenOptions::default())?;
+/// server.add_listener(listener, local, factory(|_peer| Framed::new(Lines::default(), Echo)));
+/// server.run()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Blocking {
+    model: Model,
+    config: Config,
+    orders: Orders,
+    handle: Handle,
+    streams: Vec<Stream>,
+    ports: Vec<Datagrams>,
+}
+
+struct Stream {
+    listener: StreamListener,
+    local: Address,
+    make: Factory,
+}
+
+struct Datagrams {
+    socket: UdpSocket,
+    local: SocketAddr,
+    make: DatagramFactory,
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream").field("local", &self.local).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Datagrams {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Datagrams").field("local", &self.local).finish_non_exhaustive()
+    }
+}
+
+impl Blocking {
+    /// A server without listeners.
+    ///
+    /// # Errors
+    /// [`Error::Poll`] when no pipe can be made.
+    pub fn new(model: Model, config: Config) -> Result<Self, Error> {
+        let (orders, handle) = Orders::new().map_err(Error::Poll)?;
+        Ok(Self { model, config, orders, handle, streams: Vec::new(), ports: Vec::new() })
+    }
+
+    /// Adds a listener; `make` is called in the thread that serves the connection.
+    pub fn add_listener(&mut self, listener: StreamListener, local: Address, make: Factory) {
+        self.streams.push(Stream { listener, local, make });
+    }
+
+    /// Adds a datagram socket, bound to `local`; `make` is called once, in the thread that serves it.
+    pub fn add_port(&mut self, socket: UdpSocket, local: SocketAddr, make: DatagramFactory) {
+        self.ports.push(Datagrams { socket, local, make });
+    }
+
+    /// A handle that stops this server from another thread.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Serves until a drain has ended, or a second order to stop came.
+    ///
+    /// # Errors
+    /// [`Error::Listener`] when one became unusable, [`Error::Poll`] when a listener's thread cannot be started.
+    pub fn run(self) -> Result<Outcome, Error> {
+        let own_ports = self.ports.iter().map(|port| port.local.port()).collect();
+        let guard = Guard { any_source_port: self.config.any_source_port, own_ports };
+        let shared = Shared::new(self.config, guard, self.handle).map_err(Error::Poll)?;
+        let shared = Arc::new(shared);
+        for stream in self.streams {
+            start(&shared, acceptor(stream, self.model, &shared))?;
+        }
+        for port in self.ports {
+            start(&shared, answerer(port, self.model, &shared))?;
+        }
+        let outcome = Supervisor::new(shared.clone(), self.orders).run();
+        info!("stopped {}", shared.stats());
+        outcome
+    }
+}
+
+fn acceptor(
+    Stream { listener, local, make }: Stream,
+    model: Model,
+    shared: &Arc<Shared>,
+) -> impl FnOnce() + Send + 'static {
+    let local = Peer { address: Address::Unknown, local };
+    let context = Arc::new(Context { local, make, shared: shared.clone() });
+    let acceptor = Acceptor { listener, context, model };
+    move || acceptor.run()
+}
+
+fn answerer(
+    Datagrams { socket, local, make }: Datagrams,
+    model: Model,
+    shared: &Arc<Shared>,
+) -> impl FnOnce() + Send + 'static {
+    let shared = shared.clone();
+    move || {
+        let handler = make(&Peer { address: Address::Unknown, local: Address::Udp(local) });
+        datagrams::serve(socket, handler, model, &shared);
+    }
+}
+
+/// Runs a listener on a thread of its own, counted while it lives.
+fn start(shared: &Arc<Shared>, body: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    shared.count_listener(1);
+    let counted = Counted(shared.clone());
+    let body = move || {
+        let _counted = counted;
+        body();
+    };
+    thread::Builder::new().spawn(body).map(drop).map_err(Error::Poll)
+}
+
+struct Counted(Arc<Shared>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.count_listener(-1);
+    }
+}
+
+/// The thread that takes orders and keeps the drain's time.
+struct Supervisor {
+    shared: Arc<Shared>,
+    orders: Orders,
+    /// When a drain must have ended, once it has begun.
+    until: Option<Instant>,
+    next_report: Option<Instant>,
+}
+
+impl Supervisor {
+    fn new(shared: Arc<Shared>, orders: Orders) -> Self {
+        let mut made = Self { shared, orders, until: None, next_report: None };
+        made.plan_report();
+        made
+    }
+
+    fn run(mut self) -> Result<Outcome, Error> {
+        loop {
+            self.wait();
+            let signals = self.orders.take();
+            for _ in 0..signals.reports {
+                self.report();
+            }
+            if let Some(error) = self.shared.take_failure() {
+                self.shared.cut_off();
+                return Err(error);
+            }
+            let again = signals.stops > 0 && self.until.is_some();
+            if signals.at_once || signals.stops > 1 || again {
+                warn!("stopping at once open={}", self.shared.stats().open);
+                let signal = (signals.stops > 0).then_some(signals.last);
+                return Ok(Outcome { cut_off: self.shared.cut_off(), signal });
+            }
+            if signals.stops > 0 || signals.drain {
+                self.drain();
+            }
+            if let Some(outcome) = self.ended() {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    fn wait(&self) {
+        let next = [self.until, self.next_report].into_iter().flatten().min();
+        let left = next.map(|at| at.saturating_duration_since(Instant::now()));
+        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+        let mut fds = [PollFd::new(&self.orders, PollFlags::IN)];
+        // An interrupted wait is repeated by the caller.
+        let _ = poll(&mut fds, timeout.as_ref());
+    }
+
+    fn drain(&mut self) {
+        if self.until.is_some() {
+            return;
+        }
+        let limit = self.shared.config.drain;
+        self.until = Instant::now().checked_add(limit);
+        info!("draining open={} limit_ms={}", self.shared.stats().open, limit.as_millis());
+        self.shared.stop();
+    }
+
+    /// What a drain has come to, once nobody is left or its time is up.
+    fn ended(&mut self) -> Option<Outcome> {
+        let now = Instant::now();
+        if self.next_report.is_some_and(|at| at <= now) {
+            self.report();
+            self.plan_report();
+        }
+        let until = self.until?;
+        if self.shared.is_done() {
+            return Some(Outcome::default());
+        }
+        if until > now {
+            return None;
+        }
+        let cut_off = self.shared.cut_off();
+        if cut_off > 0 {
+            warn!("drain limit reached cut_off={cut_off}");
+        }
+        Some(Outcome { cut_off, signal: None })
+    }
+
+    fn report(&self) {
+        info!("stats {}", self.shared.stats());
+    }
+
+    fn plan_report(&mut self) {
+        let interval: Option<Duration> = self.shared.config.stats_interval;
+        self.next_report = interval.and_then(|interval| Instant::now().checked_add(interval));
+    }
+}

@@ -1,0 +1,184 @@
+//! One conversation on a thread of its own, with calls that wait.
+//!
+//! The socket's read timeout (SO_RCVTIMEO, socket(7)) is the session's timer, and its send timeout bounds a peer that does
+//! not read. A request costs one read and one write: the timeout is set anew only when it has to be shorter than it is.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+
+use super::peer::{BlockingSocket, Peer};
+use super::registry::Shared;
+use crate::connection::{Connection, Progress};
+use crate::kernel::Readiness;
+use crate::session::{CloseReason, Factory, Pass, Protocol, Remote, Tick};
+
+/// What one read returns at most. It lies on the thread's stack.
+const BUFFER: usize = 8 * 1024;
+
+/// How often a thread that cannot wait in read(2) any more, because the server is draining, looks for input.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// How old the cached wall clock may become, in milliseconds.
+const WALL_AGE_MS: u32 = 1000;
+
+/// The shortest timeout a socket takes for one: zero would mean for ever.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// Serves one connection to its end.
+pub(super) fn converse(peer: &Arc<Peer>, make: &Factory, local: &crate::session::Peer, shared: &Shared) {
+    peer.serve_here();
+    let mut serving = Serving { peer, shared, reason: CloseReason::Stopped };
+    let protocol =
+        make(&crate::session::Peer { address: peer.socket().address(), local: local.local.clone() });
+    let mut conversation = Conversation::new(peer, protocol, shared);
+    serving.reason = conversation.run();
+    let (address, reason) = (peer.socket().address(), &serving.reason);
+    log::debug!("closed slot={} peer={address} reason=\"{reason}\"", peer.id);
+    peer.publish(conversation.pass.traffic());
+}
+
+/// Counts the end of a conversation, and would do so if the service panicked: its place is free again.
+struct Serving<'a> {
+    peer: &'a Peer,
+    shared: &'a Shared,
+    reason: CloseReason,
+}
+
+impl Drop for Serving<'_> {
+    fn drop(&mut self) {
+        self.shared.release(self.peer, &self.reason);
+    }
+}
+
+struct Conversation<'a> {
+    peer: &'a Peer,
+    connection: Connection<BlockingSocket, Box<dyn Protocol>>,
+    pass: Pass,
+    shared: &'a Shared,
+    /// The read timeout in force.
+    timeout: Option<Duration>,
+    /// The protocol was told of the drain.
+    stopped: bool,
+    wall_read: Tick,
+}
+
+impl<'a> Conversation<'a> {
+    fn new(peer: &'a Arc<Peer>, protocol: Box<dyn Protocol>, shared: &'a Shared) -> Self {
+        let limits = &shared.config.limits;
+        let pass = Pass::new(limits.clone(), shared.clock.at(Instant::now(), SystemTime::now()));
+        let connection = Connection::new(BlockingSocket(peer.clone()), protocol, &pass);
+        // It fails when the connection is gone, and then the next call says so.
+        let _ = set_socket_timeout(peer.socket(), Timeout::Send, limits.write);
+        let wall_read = pass.now().tick;
+        let mut made = Self { peer, connection, pass, shared, timeout: None, stopped: false, wall_read };
+        made.set_timeout(limits.idle);
+        made
+    }
+
+    fn run(&mut self) -> CloseReason {
+        let mut scratch = [0; BUFFER];
+        let mut progress = self.connection.open(&mut self.pass);
+        while progress != Progress::Closed && !self.peer.is_cut() {
+            progress = self.step(progress, &mut scratch);
+            self.peer.publish(self.pass.traffic());
+        }
+        let reason = self.connection.session().close_reason(&self.pass);
+        // Who was cut off has not ended as it believes.
+        let reason = reason.filter(|_| !self.peer.is_cut()).unwrap_or(CloseReason::Stopped);
+        self.connection.session_mut().handle_closed(&reason, &mut self.pass);
+        reason
+    }
+
+    /// Does what can be done without waiting, or waits once.
+    #[inline]
+    fn step(&mut self, progress: Progress, scratch: &mut [u8]) -> Progress {
+        if self.peer.is_stopping() && !self.stopped {
+            self.stopped = true;
+            self.read_clock();
+            return self.connection.handle_stop(scratch, &mut self.pass);
+        }
+        if self.connection.session().is_plain() {
+            return self.read(scratch);
+        }
+        self.step_rarely(progress, scratch)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn step_rarely(&mut self, progress: Progress, scratch: &mut [u8]) -> Progress {
+        self.read_clock();
+        let session = self.connection.session();
+        let deadline = session.poll_timeout(&self.pass).map(|at| self.pass.now().until(at));
+        if deadline == Some(Duration::ZERO) {
+            return self.connection.handle_timeout(scratch, &mut self.pass);
+        }
+        let wants_input = session.wants_read() || session.wants_discard();
+        let busy = progress == Progress::Yielded || self.connection.can_go_on();
+        if busy && !(wants_input && self.peer.is_readable()) {
+            self.connection.note(Readiness::WRITABLE);
+            return self.connection.drive(scratch, &mut self.pass);
+        }
+        if !wants_input {
+            thread::park_timeout(deadline.unwrap_or(LOOK));
+            return Progress::Blocked;
+        }
+        if self.peer.is_shut() {
+            thread::park_timeout(deadline.map_or(LOOK, |left| left.min(LOOK)));
+        } else {
+            self.need_timeout(deadline);
+        }
+        self.read(scratch)
+    }
+
+    /// Waits for input, reads the clock, and hands it on.
+    #[inline]
+    fn read(&mut self, scratch: &mut [u8]) -> Progress {
+        let read = self.peer.recv(scratch);
+        let waited_in_vain = read.is_err();
+        self.read_clock();
+        let progress = self.connection.handle_read(read, scratch, &mut self.pass);
+        if waited_in_vain && !self.peer.is_shut() { self.after_waiting(progress, scratch) } else { progress }
+    }
+
+    /// The read timeout has passed: for a deadline, or because it was the shorter one of an earlier wait.
+    #[cold]
+    fn after_waiting(&mut self, progress: Progress, scratch: &mut [u8]) -> Progress {
+        if progress == Progress::Closed {
+            return progress;
+        }
+        let at = self.connection.session().poll_timeout(&self.pass);
+        let left = at.map(|at| self.pass.now().until(at));
+        self.set_timeout(left);
+        if left == Some(Duration::ZERO) {
+            return self.connection.handle_timeout(scratch, &mut self.pass);
+        }
+        progress
+    }
+
+    /// Makes sure that a read waits no longer than this. A shorter wait does no harm: it is repeated.
+    fn need_timeout(&mut self, wait: Option<Duration>) {
+        if let Some(wait) = wait
+            && self.timeout.is_none_or(|timeout| timeout > wait)
+        {
+            self.set_timeout(Some(wait));
+        }
+    }
+
+    fn set_timeout(&mut self, wait: Option<Duration>) {
+        self.timeout = wait.map(|wait| wait.max(SHORTEST));
+        let _ = set_socket_timeout(self.peer.socket(), Timeout::Recv, self.timeout);
+    }
+
+    #[inline]
+    fn read_clock(&mut self) {
+        let mut now = self.shared.clock.at(Instant::now(), self.pass.now().wall);
+        if now.tick.since(self.wall_read) >= WALL_AGE_MS {
+            now.wall = SystemTime::now();
+            self.wall_read = now.tick;
+        }
+        self.pass.set_now(now);
+    }
+}
