@@ -28,7 +28,7 @@ Units:
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    done: drained after SIGINT or SIGTERM, even if the drain's limit cut connections off
+  0    done: drained after SIGINT, SIGTERM or --then-exit, even if the drain's limit cut connections off
   1    could not run, e.g. because the port is taken
   2    the arguments make no sense
   130, 143  a second SIGINT or SIGTERM ended it at once
@@ -46,7 +46,7 @@ const SERVE_ABOUT: &str = "\
 Serve every connection from one thread.
 
 Once every listener is bound, one line per listener is printed on standard output, with the real \
-port, e.g. `listening tcp://127.0.0.1:9999`, and nothing else.";
+port, e.g. `listening tcp://127.0.0.1:9999`, and nothing else but what --print prints.";
 
 /// One thread, one poll, every connection
 #[derive(Debug, Parser)]
@@ -137,7 +137,7 @@ pub(super) struct ServeArgs {
     /// Print every message on standard output: `ADDR TEXT`, one line each
     ///
     /// Bytes other than printable ASCII, and the backslash, are shown as \xNN. When nobody reads, messages are
-    /// served on and their lines dropped; the log says how many.
+    /// served all the same and their lines dropped; the log says how many.
     #[arg(long, help_heading = "Ack, discard and once")]
     pub(super) print: bool,
 

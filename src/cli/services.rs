@@ -110,17 +110,24 @@ fn check_options(args: &ServeArgs) -> Result<(), String> {
         ("--then-exit", args.then_exit, &[Once]),
     ] {
         if given && !knowing.contains(&args.service) {
-            let names: Vec<String> = knowing.iter().map(ToString::to_string).collect();
-            let verb = if names.len() == 1 { "knows" } else { "know" };
+            let service = args.service;
             return Err(format!(
-                "'{option}' cannot be used with 'serve {}': only {} {verb} it, as in 'serve {}'",
-                args.service,
-                names.join(" and "),
-                names[0]
+                "'{option}' cannot be used with 'serve {service}': only {} it, as in 'serve {}'",
+                who_know(knowing),
+                knowing[0]
             ));
         }
     }
     Ok(())
+}
+
+/// `once knows`, or `ack, discard and once know`.
+fn who_know(services: &[ServiceName]) -> String {
+    let names: Vec<String> = services.iter().map(ToString::to_string).collect();
+    match names.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last} know", rest.join(", ")),
+        _ => format!("{} knows", names.concat()),
+    }
 }
 
 fn source(args: &ServeArgs) -> Result<Factory, String> {
@@ -300,6 +307,18 @@ mod tests {
             let mut args = args(&[name]);
             args.framing = framing.parse::<Framing>().unwrap();
             assert!(services(&args).is_ok(), "{name} {framing}");
+        }
+    }
+
+    #[test]
+    fn whoever_knows_an_option_is_named() {
+        use ServiceName::{Ack, Discard, Once};
+        for (services, expected) in [
+            (&[Once][..], "once knows"),
+            (&[Ack, Once], "ack and once know"),
+            (&[Ack, Discard, Once], "ack, discard and once know"),
+        ] {
+            assert_eq!(who_know(services), expected);
         }
     }
 

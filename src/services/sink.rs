@@ -22,7 +22,9 @@ use crate::session::Context;
 /// assert_eq!(*seen.lock().unwrap(), b"hello");
 /// ```
 #[derive(Clone)]
-pub struct Sink(Arc<dyn Fn(&Address, &[u8]) + Send + Sync>);
+pub struct Sink(Arc<Take>);
+
+type Take = dyn Fn(&Address, &[u8]) + Send + Sync;
 
 impl Sink {
     /// A sink that is this closure.

@@ -51,7 +51,7 @@ const REFUSED: &[(&[&str], &[&str])] = &[
     (&["greet", "--framing", "delimited:, "], &["delimited:, ", "another framing"]),
     (&["greet", "--framing", "lines", "--banner", "a\nb"], &["--banner", "lines"]),
     (&["greet", "--reply", "x"], &["--reply", "serve greet", "ack and once", "serve ack"]),
-    (&["--print"], &["--print", "serve echo", "ack and discard and once"]),
+    (&["--print"], &["--print", "serve echo", "ack, discard and once know"]),
     (&["greet", "--print"], &["--print", "serve greet"]),
     (&["source", "--print"], &["--print", "serve source"]),
     (&["ack", "--then-exit"], &["--then-exit", "serve ack", "only once knows", "serve once"]),
