@@ -70,6 +70,47 @@ fn a_client_that_sends_lines_is_greeted_with_lines() {
 }
 
 #[test]
+fn a_one_shot_client_gets_one_reply() {
+    if !has_program("python3") {
+        return;
+    }
+    let server = Server::start(&["once", "--print"]);
+    for message in ["Hello", "again"] {
+        assert_eq!(client("once.py", &server, &[message]), ["Hello Lyon", "b''"]);
+        let line = server.line();
+        assert!(line.starts_with("127.0.0.1:") && line.ends_with(&format!(" {message}")), "{line}");
+    }
+}
+
+#[test]
+fn what_a_sender_sends_is_printed_with_its_address() {
+    if !has_program("python3") {
+        return;
+    }
+    let server = Server::start(&["discard", "--print"]);
+    for (encoding, message, shown) in
+        [("utf-8", "hello", "hello"), ("utf-8", "你", r"\xe4\xbd\xa0"), ("gbk", "你", r"\xc4\xe3")]
+    {
+        let sender = client("sender.py", &server, &[encoding, message]).remove(0);
+        assert_eq!(server.line(), format!("{sender} {shown}"));
+    }
+}
+
+#[test]
+fn a_client_is_acknowledged_until_it_says_exit() {
+    if !has_program("python3") {
+        return;
+    }
+    let server = Server::start(&["ack", "--print", "-v"]);
+    assert_eq!(client("ack.py", &server, &["hello", "你好", "3"]), ["已收到", "已收到", "已收到", "b''"]);
+    for shown in [" hello", r" \xe4\xbd\xa0\xe5\xa5\xbd", " 3", " exit"] {
+        let line = server.line();
+        assert!(line.ends_with(shown), "{line}");
+    }
+    assert!(server.wait_log("closed slot=").contains("reason=\"finished\""));
+}
+
+#[test]
 fn netcat_is_greeted() {
     if !has_program("nc") {
         return;

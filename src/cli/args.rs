@@ -16,6 +16,8 @@ Examples:
   oneloop serve                               echo on tcp://127.0.0.1:9999
   oneloop serve greet --banner 'Welcome!' --delay 1s
                                               then, in another terminal: nc 127.0.0.1 9999
+  oneloop serve discard --print --framing lines
+                                              shows every line that anybody sends, and who sent it
   oneloop serve --framing len32 --listen 'tcp://[::]:7000'";
 
 const UNITS: &str = "\
@@ -26,7 +28,7 @@ Units:
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    done: drained after SIGINT or SIGTERM, even if the drain's limit cut connections off
+  0    done: drained after SIGINT, SIGTERM or --then-exit, even if the drain's limit cut connections off
   1    could not run, e.g. because the port is taken
   2    the arguments make no sense
   130, 143  a second SIGINT or SIGTERM ended it at once
@@ -44,7 +46,7 @@ const SERVE_ABOUT: &str = "\
 Serve every connection from one thread.
 
 Once every listener is bound, one line per listener is printed on standard output, with the real \
-port, e.g. `listening tcp://127.0.0.1:9999`, and nothing else.";
+port, e.g. `listening tcp://127.0.0.1:9999`, and nothing else but what --print prints.";
 
 /// One thread, one poll, every connection
 #[derive(Debug, Parser)]
@@ -73,6 +75,14 @@ pub(super) enum ServiceName {
     Echo,
     /// Answers X with `Hello, X!`, until the message `exit`
     Greet,
+    /// Answers every message with the same reply, until the message `exit`
+    Ack,
+    /// Answers the first message, then closes the connection
+    Once,
+    /// Takes every message and answers nothing
+    Discard,
+    /// Sends bytes without an end, byte k being k modulo 251, and discards what it is sent
+    Source,
 }
 
 /// How connections are driven.
@@ -115,6 +125,21 @@ pub(super) struct ServeArgs {
     /// How long an answer is held back; everybody waits at the same time [default: 0]
     #[arg(long, value_name = "TIME", value_parser = units::time, allow_hyphen_values = true, help_heading = "Greet only")]
     pub(super) delay: Option<Duration>,
+
+    /// What every message is answered with [default: 已收到 from ack, 'Hello Lyon' from once]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, help_heading = "Ack and once")]
+    pub(super) reply: Option<String>,
+
+    /// End the server, with 0, after the first conversation that got its reply
+    #[arg(long, help_heading = "Once only")]
+    pub(super) then_exit: bool,
+
+    /// Print every message on standard output: `ADDR TEXT`, one line each
+    ///
+    /// Bytes other than printable ASCII, and the backslash, are shown as \xNN. When nobody reads, messages are
+    /// served all the same and their lines dropped; the log says how many.
+    #[arg(long, help_heading = "Ack, discard and once")]
+    pub(super) print: bool,
 
     /// The most connections at once; more are accepted and closed [default: wait]
     ///

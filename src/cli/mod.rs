@@ -12,6 +12,8 @@ mod args;
 mod exit;
 mod logging;
 mod serve;
+mod services;
+mod sink;
 mod units;
 
 use std::io::{self, Write};

@@ -2,22 +2,19 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use log::{info, warn};
 
-use super::args::{ServeArgs, ServiceName};
+use super::args::ServeArgs;
 use super::exit::{Exit, Failure};
+use super::services::{Hooks, Services, max_frame, services};
 use crate::address::Address;
-use crate::codec::{
-    DEFAULT_MAX_FRAME, Decoder, Delimited, Encoder, Fixed, FrameError, Framing, LengthPrefixed, Lines, Raw,
-};
+use crate::codec::Framing;
 use crate::os::limits::{OpenFiles, open_files, raise_open_files};
 use crate::os::sockets::ListenOptions;
 use crate::reactor::{Config, OverLimit, Reactor};
-use crate::services::{Echo, Greet, GreetConfig};
-use crate::session::{Factory, Framed, Limits, Service, factory};
+use crate::session::Limits;
 
 /// Bytes of an unfinished message that may be kept beyond the largest frame: its header, and what was read with it.
 const PARTIAL_SLACK: usize = 64 * 1024;
@@ -29,7 +26,7 @@ const OWN_DESCRIPTORS: usize = 16;
 pub(super) struct Options {
     listen: Vec<SocketAddr>,
     sockets: ListenOptions,
-    make: Factory,
+    services: Services,
     limits: Limits,
     max_connections: Option<usize>,
     drain: Duration,
@@ -46,7 +43,7 @@ impl Options {
         check_framing(&args)?;
         let limits = limits(&args)?;
         Ok(Self {
-            make: service(&args)?,
+            services: services(&args)?,
             listen: args.listen,
             sockets: ListenOptions { backlog: args.backlog.get(), ..ListenOptions::default() },
             limits,
@@ -90,11 +87,28 @@ pub(super) fn run(options: Options) -> Result<Exit, Failure> {
     for &addr in &options.listen {
         let only_v6 = has_ipv4_beside(addr, &options.listen);
         let sockets = ListenOptions { only_v6, ..options.sockets.clone() };
-        bound.push(reactor.listen_with(&Address::Tcp(addr), &sockets, options.make.clone())?);
+        bound.push(reactor.listen_with(&Address::Tcp(addr), &sockets, options.services.stream.clone())?);
     }
     announce(&bound)?;
-    let outcome = reactor.run()?;
+    let hooks = &options.services.hooks;
+    let handle = reactor.handle();
+    hooks.stop_with(move || handle.stop());
+    start_printing(hooks)?;
+    let outcome = reactor.run();
+    if let Some(printer) = &hooks.printer {
+        printer.finish();
+    }
+    let outcome = outcome?;
     Ok(outcome.signal.map_or(Exit::Done, Exit::Signal))
+}
+
+/// To be called when what is printed otherwise is printed.
+fn start_printing(hooks: &Hooks) -> Result<(), Failure> {
+    let Some(printer) = &hooks.printer else { return Ok(()) };
+    printer.start().map_err(|error| Failure {
+        exit: Exit::CouldNotRun,
+        message: format!("cannot print messages: {error}"),
+    })
 }
 
 /// One line per listener on standard output. Nobody reading them is no reason not to serve.
@@ -201,81 +215,6 @@ fn limits(args: &ServeArgs) -> Result<Limits, String> {
         max_partial: max_frame(args).saturating_add(PARTIAL_SLACK),
         ..defaults
     })
-}
-
-fn max_frame(args: &ServeArgs) -> usize {
-    args.max_frame.unwrap_or(DEFAULT_MAX_FRAME)
-}
-
-fn service(args: &ServeArgs) -> Result<Factory, String> {
-    match args.service {
-        ServiceName::Echo => echo(args),
-        ServiceName::Greet => greet(args),
-    }
-}
-
-fn echo(args: &ServeArgs) -> Result<Factory, String> {
-    for (name, given) in [("--banner", args.banner.is_some()), ("--delay", args.delay.is_some())] {
-        if given {
-            return Err(format!(
-                "'{name}' cannot be used with 'serve echo': only greet knows it, as in 'serve greet'"
-            ));
-        }
-    }
-    framed(args, Echo, &[])
-}
-
-fn greet(args: &ServeArgs) -> Result<Factory, String> {
-    if let Framing::Fixed(size) = args.framing {
-        return Err(format!(
-            "'--framing fixed:{size}' cannot be used with 'serve greet': its answers are longer than its messages; \
-             choose another framing"
-        ));
-    }
-    let config = GreetConfig {
-        banner: args.banner.clone().unwrap_or_default().into_bytes(),
-        delay: args.delay.unwrap_or_default(),
-        strip_line_end: args.framing == Framing::Raw,
-    };
-    let banner = config.banner.clone();
-    framed(args, Greet::new(Arc::new(config)), &[("the answer", b"Hello, !"), ("'--banner'", &banner)])
-}
-
-/// What a service is bound to send, and how an error calls it.
-type Owed<'a> = (&'static str, &'a [u8]);
-
-/// Puts `service` behind the codec asked for, which must be able to carry everything in `owed`.
-fn framed<S>(args: &ServeArgs, service: S, owed: &[Owed<'_>]) -> Result<Factory, String>
-where
-    S: Service + Clone + Send + Sync + 'static,
-{
-    let max = max_frame(args);
-    let made = match &args.framing {
-        Framing::Raw => behind(Raw, service, owed),
-        Framing::Lines => behind(Lines::new(max), service, owed),
-        Framing::Delimited(text) => {
-            behind(Delimited::new(text, max).expect("the parser refuses an empty delimiter"), service, owed)
-        }
-        Framing::Fixed(size) => behind(Fixed::new(*size), service, owed),
-        Framing::Len16 => behind(LengthPrefixed::len16(max), service, owed),
-        Framing::Len32 => behind(LengthPrefixed::len32(max), service, owed),
-        Framing::Len32Le => behind(LengthPrefixed::len32le(max), service, owed),
-    };
-    made.map_err(|(what, error)| {
-        let framing = &args.framing;
-        format!("{what} of greet does not fit '--framing {framing}': {error}; choose another framing or text")
-    })
-}
-
-fn behind<C, S>(codec: C, service: S, owed: &[Owed<'_>]) -> Result<Factory, (&'static str, FrameError)>
-where
-    C: Decoder + Encoder + Clone + Send + Sync + 'static,
-    S: Service + Clone + Send + Sync + 'static,
-{
-    for (what, payload) in owed {
-        codec.encode(payload, &mut Vec::new()).map_err(|error| (*what, error))?;
-    }
-    Ok(factory(move |_| Framed::new(codec.clone(), service.clone())))
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::line_end::split_line_end;
 use crate::session::{Context, Service};
 
 /// What every conversation of one greeting server shares.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct GreetConfig {
     /// Sent when a connection begins; nothing when empty.
     pub banner: Vec<u8>,
@@ -14,6 +15,15 @@ pub struct GreetConfig {
     pub delay: Duration,
     /// Raw messages: one trailing LF or CRLF is not part of the name, and is put back behind the answer.
     pub strip_line_end: bool,
+    /// Whether `exit` ends the conversation. Where there is none, as with datagrams, it is a name like any other.
+    pub exit: bool,
+}
+
+impl Default for GreetConfig {
+    /// No banner, no delay; `exit` ends the conversation.
+    fn default() -> Self {
+        Self { banner: Vec::new(), delay: Duration::ZERO, strip_line_end: false, exit: true }
+    }
 }
 
 /// Answers `X` with `Hello, X!`; `exit` ends the conversation without an answer.
@@ -32,20 +42,12 @@ impl Greet {
     }
 
     fn answer(&self, message: &[u8], cx: &mut Context<'_>) {
-        let (name, end) = self.split_line_end(message);
+        let (name, end) = self.split(message);
         cx.reply_parts(&[b"Hello, ", name, b"!", end]);
     }
 
-    fn split_line_end<'m>(&self, message: &'m [u8]) -> (&'m [u8], &'m [u8]) {
-        if !self.config.strip_line_end {
-            return (message, b"");
-        }
-        let end = match message {
-            [.., b'\r', b'\n'] => 2,
-            [.., b'\n'] => 1,
-            _ => 0,
-        };
-        message.split_at(message.len() - end)
+    fn split<'m>(&self, message: &'m [u8]) -> (&'m [u8], &'m [u8]) {
+        if self.config.strip_line_end { split_line_end(message) } else { (message, b"") }
     }
 }
 
@@ -61,8 +63,8 @@ impl Service for Greet {
     }
 
     fn on_frame(&mut self, frame: &[u8], cx: &mut Context<'_>) {
-        let (name, _) = self.split_line_end(frame);
-        if name == b"exit" {
+        let (name, _) = self.split(frame);
+        if self.config.exit && name == b"exit" {
             cx.finish();
         } else if self.config.delay.is_zero() {
             self.answer(frame, cx);
@@ -87,7 +89,7 @@ mod tests {
     use crate::testing::SessionPair;
 
     fn raw(banner: &str, delay: Duration) -> SessionPair<Framed<Raw, Greet>> {
-        let config = GreetConfig { banner: banner.into(), delay, strip_line_end: true };
+        let config = GreetConfig { banner: banner.into(), delay, strip_line_end: true, exit: true };
         SessionPair::new(Framed::new(Raw, Greet::new(Arc::new(config))))
     }
 
@@ -118,6 +120,14 @@ mod tests {
             pair.send_eof();
             assert_eq!(pair.close_reason(), Some(&CloseReason::Finished));
         }
+    }
+
+    #[test]
+    fn where_exit_ends_nothing_it_is_greeted() {
+        let config = GreetConfig { exit: false, ..GreetConfig::default() };
+        let mut pair = SessionPair::new(Framed::new(Raw, Greet::new(Arc::new(config))));
+        assert_eq!(pair.send(b"exit"), b"Hello, exit!");
+        assert!(!pair.is_write_shut());
     }
 
     #[test]

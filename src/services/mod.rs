@@ -1,7 +1,19 @@
-//! The services `oneloop serve` offers, one per file. Each is a [`Service`](crate::session::Service) and knows no model.
+//! The services `oneloop serve` offers, one per file. Each is a [`Service`](crate::session::Service), or, where frames
+//! mean nothing to it, a [`Protocol`](crate::session::Protocol), and knows no model.
 
+mod ack;
+mod discard;
 mod echo;
 mod greet;
+mod line_end;
+mod once;
+mod sink;
+mod source;
 
+pub use self::ack::{Ack, AckConfig, DEFAULT_ACK};
+pub use self::discard::Discard;
 pub use self::echo::Echo;
 pub use self::greet::{Greet, GreetConfig};
+pub use self::once::{DEFAULT_REPLY, OnReplied, Once, OnceConfig};
+pub use self::sink::Sink;
+pub use self::source::Source;

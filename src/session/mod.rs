@@ -67,6 +67,10 @@ impl<P: Protocol> Session<P> {
         self.flags &= !WANT_WRITABLE;
         pass.spend(0, 1);
         self.call(remote, pass, Protocol::on_writable);
+        if pass.queued() > 0 {
+            // Nobody else notes it when the kernel takes all of this at once.
+            self.active = pass.now().tick;
+        }
     }
 
     /// A bounded amount of time has passed: acts on every deadline that is due.

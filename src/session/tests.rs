@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::{Clock, CloseReason, Context, Framed, Limits, Pass, Protocol, ProtocolError, Session, Step};
 use crate::address::Address;
 use crate::codec::Lines;
-use crate::services::Echo;
+use crate::services::{Echo, Source};
 use crate::testing::SessionPair;
 
 /// Answers with one long reply and finishes.
@@ -81,6 +81,25 @@ fn a_protocol_that_has_asked_for_room_is_not_quiet() {
     pass.set_now(clock.at(origin + Duration::from_secs(1), SystemTime::UNIX_EPOCH));
     session.handle_timeout(&Address::Unknown, &mut pass);
     assert!(session.wants_writable(), "still asked for, and not drained away");
+}
+
+#[test]
+fn a_connection_on_which_output_goes_out_at_once_is_not_idle() {
+    let origin = Instant::now();
+    let clock = Clock::new(origin);
+    let at = |seconds| clock.at(origin + Duration::from_secs(seconds), SystemTime::UNIX_EPOCH);
+    let limits = Limits { idle: Some(Duration::from_secs(10)), ..Limits::default() };
+    let mut pass = Pass::new(limits, at(0));
+    let mut session = Session::new(Source::default(), pass.now());
+    session.handle_open(&Address::Unknown, &mut pass);
+    for seconds in [6, 12, 18] {
+        pass.set_now(at(seconds));
+        session.handle_timeout(&Address::Unknown, &mut pass);
+        assert!(session.wants_writable(), "after {seconds} s");
+        session.handle_writable(&Address::Unknown, &mut pass);
+        // The driver writes, and the kernel takes it.
+        assert!(pass.discard_output() > 0);
+    }
 }
 
 /// Answers each message in pieces, one whenever there is room, and takes no other message meanwhile.

@@ -29,10 +29,15 @@ impl<P: Protocol> SessionPair<P> {
 
     /// Opens a conversation with these limits.
     pub fn with_limits(protocol: P, limits: Limits) -> Self {
+        Self::on_stream(ScriptedStream::new(Address::Unknown), protocol, limits)
+    }
+
+    /// Opens a conversation on this socket, which may have input already, or little room: a protocol that produces
+    /// without an end must not begin on one that takes everything.
+    pub fn on_stream(stream: ScriptedStream, protocol: P, limits: Limits) -> Self {
         let now = Instant::now();
         let clock = Clock::new(now);
         let mut pass = Pass::new(limits, clock.at(now, SystemTime::UNIX_EPOCH));
-        let stream = ScriptedStream::new(Address::Unknown);
         let mut connection = Connection::new(stream, protocol, &pass);
         let progress = connection.open(&mut pass);
         let mut pair = Self { connection, pass, clock, now, scratch: vec![0; 64 * 1024], closed: None };

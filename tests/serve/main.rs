@@ -12,4 +12,7 @@ mod listening;
 mod logging;
 mod options;
 mod peers;
+mod printing;
+mod services;
+mod source;
 mod timeouts;

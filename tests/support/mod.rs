@@ -8,7 +8,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -76,13 +76,47 @@ impl Server {
     fn spawn(mut command: Command) -> Self {
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = child.expect("the program starts");
-        let (lines, stdout) = channel();
+        // Bounded, so that what a test does not ask for is not read either.
+        let (lines, stdout) = sync_channel(64);
         let out = child.stdout.take().expect("piped");
         thread::spawn(move || forward(out, &lines));
         let log = Arc::new(Log::default());
         let (err, collected) = (child.stderr.take().expect("piped"), Arc::clone(&log));
         thread::spawn(move || collect(err, &collected));
         Self { child, addresses: Vec::new(), stdout, log }
+    }
+
+    /// The next line of standard output.
+    #[track_caller]
+    pub fn line(&self) -> String {
+        match self.stdout.recv_timeout(PATIENCE) {
+            Ok(line) => line,
+            Err(error) => panic!("no line on standard output: {error}; {}", self.log()),
+        }
+    }
+
+    /// Nobody reads standard output any more: once it has been written to, writing fails (pipe(7), EPIPE).
+    pub fn close_stdout(&mut self) {
+        self.stdout = sync_channel(0).1;
+    }
+
+    /// Waits until standard error ends, as it does with the process, and reads no standard output meanwhile.
+    pub fn wait_log_end(&self) {
+        let until = Instant::now() + PATIENCE;
+        let mut lines = self.log.lines.lock().expect("no panic while held");
+        while !lines.1 {
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "it did not end: {}", lines.0.join("\n"));
+            lines = self.log.grew.wait_timeout(lines, left).expect("no panic while held").0;
+        }
+    }
+
+    /// Bytes of memory that are in use (proc(5), VmRSS).
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("proc(5)");
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number of KiB")
+            * 1024
     }
 
     /// Where the first listener listens.
@@ -289,7 +323,7 @@ pub fn has_program(name: &str) -> bool {
     has
 }
 
-fn forward(from: impl Read, to: &Sender<String>) {
+fn forward(from: impl Read, to: &SyncSender<String>) {
     for line in BufReader::new(from).lines().map_while(Result::ok) {
         if to.send(line).is_err() {
             return;
