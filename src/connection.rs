@@ -88,6 +88,14 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         while !pass.is_spent() {
             match self.next_action() {
                 Action::Wait => return self.rest_at(Progress::Blocked),
+                // Who always has more to send would never see what it is sent, nor the end of it. Reading comes
+                // first, because producing mostly ends in congestion, and both are done whatever the budget.
+                Action::Produce if self.session.wants_read() && self.ready.has(Readiness::READABLE) => {
+                    self.act(Action::Read, scratch, pass);
+                    if self.session.wants_writable() {
+                        self.act(Action::Produce, scratch, pass);
+                    }
+                }
                 action => self.act(action, scratch, pass),
             }
         }

@@ -1,6 +1,5 @@
 //! The raw arguments, as clap reads them. What they mean together is decided in the command's own file.
 
-use std::net::SocketAddr;
 use std::num::NonZeroI32;
 use std::time::Duration;
 
@@ -90,6 +89,12 @@ pub(super) enum ServiceName {
 pub(super) enum Model {
     /// One thread, one poll, every connection
     Loop,
+    /// A thread for every connection, whose reads and writes wait
+    Threads,
+    /// One client at a time on each listener; the others wait for it to end
+    Iterative,
+    /// One thread that asks every socket again and again, without a poll: it needs a whole core
+    Spin,
 }
 
 /// The arguments of `oneloop serve`. Those that mean nothing by themselves have no default here.
@@ -99,14 +104,16 @@ pub(super) struct ServeArgs {
     #[arg(value_enum, default_value_t = ServiceName::Echo)]
     pub(super) service: ServiceName,
 
-    /// Where to listen; may be given several times
+    /// Where to listen; may be given several times [default: tcp://127.0.0.1:9999]
     ///
-    /// tcp://HOST:PORT with a numeric host: 127.0.0.1 or [::1] for this machine, 0.0.0.0 for every IPv4
-    /// address, [::] for every address. Port 0 takes any free one.
-    #[arg(long, value_name = "URL", value_parser = listen, allow_hyphen_values = true, default_value = "tcp://127.0.0.1:9999")]
-    pub(super) listen: Vec<SocketAddr>,
+    /// tcp://HOST:PORT or udp://HOST:PORT with a numeric host: 127.0.0.1 or [::1] for this machine, 0.0.0.0 for every
+    /// IPv4 address, [::] for every address. Port 0 takes any free one. unix:PATH is a Unix stream socket, unix:@NAME
+    /// one in Linux's abstract namespace. On the loop, udp://127.0.0.1:9999 is served by default too, where the
+    /// service has a form for datagrams: echo, greet, ack and discard.
+    #[arg(long, value_name = "URL", value_parser = listen, allow_hyphen_values = true)]
+    pub(super) listen: Vec<Address>,
 
-    /// How connections are driven
+    /// How connections are driven; docs/models.md compares them
     #[arg(long, value_enum, default_value_t = Model::Loop)]
     pub(super) model: Model,
 
@@ -143,8 +150,8 @@ pub(super) struct ServeArgs {
 
     /// The most connections at once; more are accepted and closed [default: wait]
     ///
-    /// Without it as many are served as there are descriptors, less 64; more wait in the kernel's queue until
-    /// others end.
+    /// Without it as many are served as there are descriptors, less 64, and on threads at most 10240; more wait in the
+    /// kernel's queue until others end. Not with iterative, which serves one at a time.
     #[arg(long, value_name = "COUNT", value_parser = units::count, allow_hyphen_values = true, help_heading = "Limits")]
     pub(super) max_connections: Option<usize>,
 
@@ -152,25 +159,43 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "SIZE", value_parser = max_frame, allow_hyphen_values = true, help_heading = "Limits")]
     pub(super) max_frame: Option<usize>,
 
-    /// Unsent bytes from which nothing more is read from a connection
-    #[arg(long, value_name = "SIZE", value_parser = units::positive_size, allow_hyphen_values = true, default_value = "64KiB")]
-    #[arg(help_heading = "Limits")]
-    pub(super) high_water: usize,
+    /// Unsent bytes from which nothing more is read from a connection; loop and spin only [default: 64KiB]
+    #[arg(long, value_name = "SIZE", value_parser = units::positive_size, allow_hyphen_values = true, help_heading = "Limits")]
+    pub(super) high_water: Option<usize>,
 
-    /// Unsent bytes down to which it must fall to be read again [default: a quarter of --high-water]
+    /// Unsent bytes down to which it must fall to be read again; loop and spin only [default: a quarter of --high-water]
     #[arg(long, value_name = "SIZE", value_parser = units::size, allow_hyphen_values = true, help_heading = "Limits")]
     pub(super) low_water: Option<usize>,
 
-    /// Bytes, both directions together, that one connection may move before the others have their turn
+    /// Bytes, both directions together, that one connection may move before others do; loop and spin only [default: 256KiB]
     ///
     /// No read asks for more, up to 64KiB; so a smaller budget also cuts what is one message with raw.
-    #[arg(long, value_name = "SIZE", value_parser = units::positive_size, allow_hyphen_values = true, default_value = "256KiB")]
-    #[arg(help_heading = "Limits")]
-    pub(super) read_budget: usize,
+    #[arg(long, value_name = "SIZE", value_parser = units::positive_size, allow_hyphen_values = true, help_heading = "Limits")]
+    pub(super) read_budget: Option<usize>,
 
     /// Connections that may wait to be accepted; the kernel cuts it to net.core.somaxconn
     #[arg(long, value_name = "COUNT", value_parser = backlog, allow_hyphen_values = true, default_value = "4096", help_heading = "Limits")]
     pub(super) backlog: NonZeroI32,
+
+    /// Who may connect to unix:PATH, as octal permissions; connecting needs w [default: 600]
+    #[arg(long, value_name = "MODE", value_parser = mode, allow_hyphen_values = true, help_heading = "Unix sockets and UDP")]
+    pub(super) unix_mode: Option<u32>,
+
+    /// Kernel memory for datagrams that wait; what exceeds it is dropped and counted [default: 4MiB]
+    #[arg(long, value_name = "SIZE", value_parser = recv_buffer, allow_hyphen_values = true, help_heading = "Unix sockets and UDP")]
+    pub(super) udp_recv_buffer: Option<usize>,
+
+    /// Replies of one UDP socket that may wait to be sent, and as many that may be held back; more are dropped [default: 1024]
+    #[arg(long, value_name = "COUNT", value_parser = units::count, allow_hyphen_values = true, help_heading = "Unix sockets and UDP")]
+    pub(super) udp_queue: Option<usize>,
+
+    /// Answer datagrams from ports below 1024 and from our own ports too: two servers can then answer each other for ever
+    #[arg(long, help_heading = "Unix sockets and UDP")]
+    pub(super) udp_any_source_port: bool,
+
+    /// Let greet and ack, whose answers are longer than what they answer, serve UDP elsewhere than on loopback
+    #[arg(long, help_heading = "Unix sockets and UDP")]
+    pub(super) allow_amplification: bool,
 
     /// A connection on which nothing moves ends after this; 0 or off: never
     #[arg(long, value_name = "TIME", value_parser = units::time_limit, allow_hyphen_values = true, default_value = "1h", help_heading = "Times")]
@@ -197,15 +222,22 @@ pub(super) struct ServeArgs {
     pub(super) stats_interval: TimeLimit,
 }
 
-fn listen(text: &str) -> Result<SocketAddr, String> {
-    if text.starts_with("udp://") || text.starts_with("unix:") {
-        return Err("this version serves TCP only; write tcp://HOST:PORT".to_owned());
+fn listen(text: &str) -> Result<Address, String> {
+    text.parse::<Address>().map_err(|error| error.why().to_owned())
+}
+
+fn mode(text: &str) -> Result<u32, String> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if digits && mode <= 0o777 => Ok(mode),
+        _ => Err("expected octal permissions up to 777, e.g. 600 for the owner, 660 for the group too, 666 for all".to_owned()),
     }
-    let address = text.parse::<Address>().map_err(|error| error.why().to_owned())?;
-    match address {
-        Address::Tcp(addr) => Ok(addr),
-        _ => Err("write tcp://HOST:PORT".to_owned()),
-    }
+}
+
+/// The kernel counts in 31 bits and doubles what it is given.
+fn recv_buffer(text: &str) -> Result<usize, String> {
+    let size = units::positive_size(text)?;
+    if size > 1 << 30 { Err("expected at most 1GiB".to_owned()) } else { Ok(size) }
 }
 
 /// Framings count in 32 bits.

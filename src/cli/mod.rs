@@ -10,7 +10,9 @@
 
 mod args;
 mod exit;
+mod listen;
 mod logging;
+mod model;
 mod serve;
 mod services;
 mod sink;

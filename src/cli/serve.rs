@@ -1,19 +1,19 @@
-//! `oneloop serve`: options checked together, then listeners on a reactor.
+//! `oneloop serve`: options checked together, then sockets and a model that serves them.
 
-use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use log::{info, warn};
 
-use super::args::ServeArgs;
+use super::args::{Model, ServeArgs};
 use super::exit::{Exit, Failure};
+use super::listen::{Plan, announce};
+use super::model;
 use super::services::{Hooks, Services, max_frame, services};
-use crate::address::Address;
 use crate::codec::Framing;
+use crate::models::MAX_THREADS;
 use crate::os::limits::{OpenFiles, open_files, raise_open_files};
-use crate::os::sockets::ListenOptions;
-use crate::reactor::{Config, OverLimit, Reactor};
+use crate::reactor::{Config, OverLimit};
 use crate::session::Limits;
 
 /// Bytes of an unfinished message that may be kept beyond the largest frame: its header, and what was read with it.
@@ -24,11 +24,12 @@ const OWN_DESCRIPTORS: usize = 16;
 
 /// What to serve and how: every option has its meaning, and all of them go together.
 pub(super) struct Options {
-    listen: Vec<SocketAddr>,
-    sockets: ListenOptions,
+    plan: Plan,
+    model: Model,
     services: Services,
     limits: Limits,
     max_connections: Option<usize>,
+    any_source_port: bool,
     drain: Duration,
     stats_interval: Option<Duration>,
 }
@@ -39,15 +40,17 @@ impl Options {
     /// # Errors
     /// Arguments that cannot be kept together: which, why, and what would be accepted.
     pub(super) fn from_args(args: ServeArgs) -> Result<Self, String> {
-        check_listeners(&args.listen)?;
+        let plan = Plan::from_args(&args)?;
         check_framing(&args)?;
+        check_model(&args)?;
         let limits = limits(&args)?;
         Ok(Self {
-            services: services(&args)?,
-            listen: args.listen,
-            sockets: ListenOptions { backlog: args.backlog.get(), ..ListenOptions::default() },
+            services: services(&args, plan.has_udp())?,
+            plan,
+            model: args.model,
             limits,
             max_connections: args.max_connections,
+            any_source_port: args.udp_any_source_port,
             drain: args.drain,
             stats_interval: args.stats_interval.0,
         })
@@ -56,14 +59,19 @@ impl Options {
     /// Reads the descriptor limit, so it is to be called after raising that.
     fn config(&self) -> Config {
         let defaults = Config::default();
+        let most = match self.model {
+            Model::Threads => defaults.max_connections.min(MAX_THREADS),
+            _ => defaults.max_connections,
+        };
         let (max_connections, over_limit) = match self.max_connections {
             Some(max) => (max, OverLimit::Refuse),
-            None => (defaults.max_connections, defaults.over_limit),
+            None => (most, defaults.over_limit),
         };
         Config {
             limits: self.limits.clone(),
             max_connections,
             over_limit,
+            any_source_port: self.any_source_port,
             drain: self.drain,
             stats_interval: self.stats_interval,
             ..defaults
@@ -79,27 +87,18 @@ pub(super) fn run(options: Options) -> Result<Exit, Failure> {
     log_open_files(raise_open_files());
     warn_of_system_limits(&options);
     let config = options.config();
-    let newcomers = if config.over_limit == OverLimit::Refuse { "are closed" } else { "wait" };
-    info!("connection limit max_connections={} newcomers=\"{newcomers}\"", config.max_connections);
-    let mut reactor = Reactor::with_config(config)?;
-    reactor.watch_signals()?;
-    let mut bound = Vec::with_capacity(options.listen.len());
-    for &addr in &options.listen {
-        let only_v6 = has_ipv4_beside(addr, &options.listen);
-        let sockets = ListenOptions { only_v6, ..options.sockets.clone() };
-        bound.push(reactor.listen_with(&Address::Tcp(addr), &sockets, options.services.stream.clone())?);
+    if options.model != Model::Iterative {
+        let (max, newcomers) = (config.max_connections, config.over_limit.effect());
+        info!("connection limit max_connections={max} effect=\"{newcomers}\"");
     }
+    let bound = options.plan.bind()?;
     announce(&bound)?;
     let hooks = &options.services.hooks;
-    let handle = reactor.handle();
-    hooks.stop_with(move || handle.stop());
-    start_printing(hooks)?;
-    let outcome = reactor.run();
+    let outcome = model::run(options.model, config, bound, &options.services, || start_printing(hooks));
     if let Some(printer) = &hooks.printer {
         printer.finish();
     }
-    let outcome = outcome?;
-    Ok(outcome.signal.map_or(Exit::Done, Exit::Signal))
+    Ok(outcome?.signal.map_or(Exit::Done, Exit::Signal))
 }
 
 /// To be called when what is printed otherwise is printed.
@@ -109,22 +108,6 @@ fn start_printing(hooks: &Hooks) -> Result<(), Failure> {
         exit: Exit::CouldNotRun,
         message: format!("cannot print messages: {error}"),
     })
-}
-
-/// One line per listener on standard output. Nobody reading them is no reason not to serve.
-fn announce(bound: &[Address]) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    let written = bound.iter().try_for_each(|address| {
-        info!("listening address={address}");
-        writeln!(out, "listening {address}")
-    });
-    match written.and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure {
-            exit: Exit::CouldNotRun,
-            message: format!("cannot write to standard output: {error}"),
-        }),
-        _ => Ok(()),
-    }
 }
 
 fn log_open_files(limit: OpenFiles) {
@@ -145,27 +128,12 @@ fn warn_of_system_limits(options: &Options) {
             "--max-connections is more than the open-files limit allows max={max} room={room} remedy=\"ulimit -n\""
         );
     }
-    let asked = options.sockets.backlog;
+    let asked = options.plan.streams.backlog;
     let somaxconn = std::fs::read_to_string("/proc/sys/net/core/somaxconn").ok();
     let somaxconn = somaxconn.and_then(|text| text.trim().parse::<i32>().ok());
     if let Some(max) = somaxconn.filter(|max| *max < asked) {
         warn!("the kernel cuts the backlog asked={asked} max={max} remedy=\"sysctl net.core.somaxconn\"");
     }
-}
-
-/// Whether `addr` is `[::]` and somebody else is to have IPv4 on its port: then it must not take that too.
-fn has_ipv4_beside(addr: SocketAddr, listen: &[SocketAddr]) -> bool {
-    let all_v6 = addr.is_ipv6() && addr.ip().is_unspecified() && addr.port() != 0;
-    all_v6 && listen.iter().any(|other| other.is_ipv4() && other.port() == addr.port())
-}
-
-fn check_listeners(listen: &[SocketAddr]) -> Result<(), String> {
-    for (at, addr) in listen.iter().enumerate() {
-        if addr.port() != 0 && listen[..at].contains(addr) {
-            return Err(format!("'--listen tcp://{addr}' is given twice; name each address once"));
-        }
-    }
-    Ok(())
 }
 
 /// Options that have no meaning with this framing.
@@ -195,15 +163,42 @@ fn check_framing(args: &ServeArgs) -> Result<(), String> {
     Ok(())
 }
 
+/// Options that have no meaning with this model.
+fn check_model(args: &ServeArgs) -> Result<(), String> {
+    let blocking = matches!(args.model, Model::Threads | Model::Iterative);
+    let waits = "its writes wait until the peer reads, so nothing unsent is kept, and nobody has turns; use --model loop or \
+                 spin, or leave the option out";
+    let one = "it serves one client at a time on each listener; leave the option out";
+    for (option, given, without_meaning, why) in [
+        ("--high-water", args.high_water.is_some(), blocking, waits),
+        ("--low-water", args.low_water.is_some(), blocking, waits),
+        ("--read-budget", args.read_budget.is_some(), blocking, waits),
+        ("--max-connections", args.max_connections.is_some(), args.model == Model::Iterative, one),
+    ] {
+        if given && without_meaning {
+            let model =
+                args.model.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+            return Err(format!("'{option}' cannot be used with '--model {model}': {why}"));
+        }
+    }
+    match args.max_connections {
+        Some(max) if args.model == Model::Threads && max > MAX_THREADS => Err(format!(
+            "'--max-connections {max}' is more than '--model threads' starts: expected at most {MAX_THREADS}; the loop \
+             serves more"
+        )),
+        _ => Ok(()),
+    }
+}
+
 fn limits(args: &ServeArgs) -> Result<Limits, String> {
-    let high_water = args.high_water;
+    let defaults = Limits::default();
+    let high_water = args.high_water.unwrap_or(defaults.high_water);
     let low_water = args.low_water.unwrap_or(high_water / 4);
     if low_water >= high_water {
         return Err(format!(
             "'--low-water {low_water}' is not below '--high-water {high_water}'; expected fewer bytes than that"
         ));
     }
-    let defaults = Limits::default();
     Ok(Limits {
         idle: args.idle_timeout.0,
         frame: args.frame_timeout.map_or(defaults.frame, |limit| limit.0),
@@ -211,7 +206,8 @@ fn limits(args: &ServeArgs) -> Result<Limits, String> {
         linger: args.linger,
         high_water,
         low_water,
-        read_budget: args.read_budget,
+        read_budget: args.read_budget.unwrap_or(defaults.read_budget),
+        datagrams: args.udp_queue.unwrap_or(defaults.datagrams),
         max_partial: max_frame(args).saturating_add(PARTIAL_SLACK),
         ..defaults
     })
@@ -223,6 +219,8 @@ mod tests {
 
     use super::super::args::{Args, Command};
     use super::*;
+    use crate::os::datagrams::DatagramOptions;
+    use crate::os::sockets::ListenOptions;
 
     fn parse(arguments: &[&str]) -> Result<Options, String> {
         let args =
@@ -235,9 +233,11 @@ mod tests {
     fn without_options_the_librarys_defaults_hold() {
         let options = parse(&[]).ok().unwrap();
         assert_eq!(options.limits, Limits::default());
-        assert_eq!(options.sockets, ListenOptions::default());
+        assert_eq!(options.plan.streams, ListenOptions::default());
+        assert_eq!(options.plan.datagrams, DatagramOptions::default());
         assert_eq!(options.config(), Config::default());
-        assert_eq!(options.listen, ["127.0.0.1:9999".parse().unwrap()]);
+        let expected = ["tcp://127.0.0.1:9999", "udp://127.0.0.1:9999"].map(|text| text.parse().unwrap());
+        assert_eq!(options.plan.addresses, expected);
     }
 
     #[test]
@@ -266,21 +266,34 @@ mod tests {
         assert_eq!((limits.max_partial, Some(limits.linger)), (1024 + PARTIAL_SLACK, secs(3)));
         assert_eq!((config.max_connections, config.over_limit), (7, OverLimit::Refuse));
         assert_eq!((Some(config.drain), config.stats_interval), (secs(4), secs(5)));
-        assert_eq!(options.sockets.backlog, 5);
+        assert_eq!(options.plan.streams.backlog, 5);
     }
 
     #[test]
-    fn every_address_of_ipv6_leaves_ipv4_to_a_listener_of_its_own_on_the_same_port() {
-        for (listen, expected) in [
-            (["[::]:7", "0.0.0.0:7"], true),
-            (["[::]:7", "127.0.0.1:7"], true),
-            (["[::]:7", "0.0.0.0:8"], false),
-            (["[::]:0", "0.0.0.0:0"], false),
-            (["[::1]:7", "0.0.0.0:7"], false),
+    fn udp_is_served_unasked_only_by_the_loop_and_where_the_service_has_a_form_for_it() {
+        for (arguments, listeners) in [
+            (&["greet"][..], 2),
+            (&["discard"], 2),
+            (&["once"], 1),
+            (&["source"], 1),
+            (&["--model=threads"], 1),
+            (&["--model=spin"], 1),
+            (&["greet", "--listen=udp://127.0.0.1:0"], 1),
+            (&["ack", "--listen=udp://0.0.0.0:0", "--allow-amplification"], 1),
         ] {
-            let listen = listen.map(|text| text.parse().unwrap());
-            assert_eq!(has_ipv4_beside(listen[0], &listen), expected, "{listen:?}");
-            assert!(!has_ipv4_beside(listen[1], &listen));
+            assert_eq!(parse(arguments).ok().unwrap().plan.addresses.len(), listeners, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn options_about_sockets_reach_them() {
+        let listen = ["--listen=unix:/a", "--listen=udp://127.0.0.1:0", "--unix-mode=660"];
+        let others = ["--udp-recv-buffer=1MiB", "--udp-queue=7", "--udp-any-source-port"];
+        let options = parse(&[listen, others].concat()).ok().unwrap();
+        assert_eq!((options.plan.streams.unix_mode, options.plan.datagrams.recv_buffer), (0o660, 1 << 20));
+        assert_eq!((options.limits.datagrams, options.config().any_source_port), (7, true));
+        for mode in ["8", "1777", "rw", "+7", ""] {
+            assert!(parse(&["--listen=unix:/a", &format!("--unix-mode={mode}")]).is_err(), "{mode}");
         }
     }
 
@@ -301,6 +314,21 @@ mod tests {
             (&["greet", "--framing=delimited:!"], "the answer"),
             (&["greet", "--framing=lines", "--banner=a\nb"], "--banner"),
             (&["--listen=tcp://[::1]:1", "--listen=tcp://[::1]:1"], "twice"),
+            (&["--listen=unix:/a", "--listen=unix:/a"], "twice"),
+            (&["--listen=tcp://[::1]:1", "--unix-mode=660"], "unix:/run/my.sock"),
+            (&["--listen=unix:@a", "--unix-mode=660"], "unix:/run/my.sock"),
+            (&["--listen=unix:/a", "--udp-queue=1"], "udp://127.0.0.1:9999"),
+            (&["--model=threads", "--allow-amplification"], "udp://127.0.0.1:9999"),
+            (&["--listen=udp://[::1]:1", "--framing=lines"], "a datagram is a message already"),
+            (&["once", "--listen=udp://[::1]:1"], "a datagram has none"),
+            (&["source", "--listen=udp://[::1]:1"], "a datagram has none"),
+            (&["greet", "--listen=udp://0.0.0.0:1"], "--allow-amplification"),
+            (&["ack", "--listen=udp://[::]:1"], "--allow-amplification"),
+            (&["--model=threads", "--max-connections=10241"], "at most 10240"),
+            (&["--model=threads", "--high-water=1k"], "--model threads"),
+            (&["--model=iterative", "--low-water=1k"], "--model iterative"),
+            (&["--model=threads", "--read-budget=1k"], "--model threads"),
+            (&["--model=iterative", "--max-connections=2"], "one client at a time"),
         ] {
             let error = parse(arguments).err().unwrap();
             assert!(error.contains(expected), "{arguments:?}: {error}");

@@ -14,12 +14,14 @@ use crate::services::{
     Ack, AckConfig, DEFAULT_ACK, DEFAULT_REPLY, Discard, Echo, Greet, GreetConfig, OnReplied, Once,
     OnceConfig, Sink, Source,
 };
-use crate::session::{Factory, Framed, Service, factory};
+use crate::session::{DatagramFactory, EachDatagram, Factory, Framed, Service, datagram_factory, factory};
 
 /// What is served, in the forms in which the listeners take it.
 pub(super) struct Services {
     /// For connections.
     pub(super) stream: Factory,
+    /// For datagrams, where they are listened for.
+    pub(super) datagrams: Option<DatagramFactory>,
     /// What the service calls that comes into being with the run.
     pub(super) hooks: Hooks,
 }
@@ -84,14 +86,15 @@ pub(super) type Owed<'a> = (&'static str, &'a [u8]);
 ///
 /// # Errors
 /// Options that mean nothing to the service, or cannot be kept with its framing.
-pub(super) fn services(args: &ServeArgs) -> Result<Services, String> {
+pub(super) fn services(args: &ServeArgs, with_datagrams: bool) -> Result<Services, String> {
     check_options(args)?;
     let hooks = Hooks::from_args(args);
     let stream = match args.service {
         ServiceName::Source => source(args)?,
         _ => choose(args, &hooks, Behind(args))?,
     };
-    Ok(Services { stream, hooks })
+    let datagrams = if with_datagrams { Some(choose(args, &hooks, Each)?) } else { None };
+    Ok(Services { stream, datagrams, hooks })
 }
 
 /// The largest message asked for.
@@ -166,7 +169,7 @@ fn greet<C: Carrier>(args: &ServeArgs, carrier: C) -> Result<C::Made, String> {
     let config = GreetConfig {
         banner: args.banner.clone().unwrap_or_default().into_bytes(),
         delay: args.delay.unwrap_or_default(),
-        strip_line_end: args.framing == Framing::Raw,
+        strip_line_end: !C::CONVERSES || args.framing == Framing::Raw,
         exit: C::CONVERSES,
     };
     let banner = config.banner.clone();
@@ -177,7 +180,7 @@ fn ack<C: Carrier>(args: &ServeArgs, hooks: &Hooks, carrier: C) -> Result<C::Mad
     let reply = reply(args, DEFAULT_ACK);
     let config = AckConfig {
         reply: reply.clone(),
-        strip_line_end: args.framing == Framing::Raw,
+        strip_line_end: !C::CONVERSES || args.framing == Framing::Raw,
         exit: C::CONVERSES,
         sink: hooks.sink(),
     };
@@ -232,6 +235,21 @@ impl Carrier for Behind<'_> {
     }
 }
 
+/// Datagrams: each is a conversation of one message, and needs no codec.
+struct Each;
+
+impl Carrier for Each {
+    type Made = DatagramFactory;
+    const CONVERSES: bool = false;
+
+    fn carry<S>(self, service: S, _owed: &[Owed<'_>]) -> Result<DatagramFactory, String>
+    where
+        S: Service + Clone + Send + Sync + 'static,
+    {
+        Ok(datagram_factory(move |_| EachDatagram::new(service.clone())))
+    }
+}
+
 fn behind<C, S>(codec: C, service: S, owed: &[Owed<'_>]) -> Result<Factory, (&'static str, FrameError)>
 where
     C: Decoder + Encoder + Clone + Send + Sync + 'static,
@@ -258,21 +276,6 @@ mod tests {
     use super::*;
     use crate::codec::Framing;
 
-    /// Datagrams, as far as the choice of a service is concerned: a name instead of a handler.
-    struct Unconnected;
-
-    impl Carrier for Unconnected {
-        type Made = &'static str;
-        const CONVERSES: bool = false;
-
-        fn carry<S>(self, _: S, _: &[Owed<'_>]) -> Result<&'static str, String>
-        where
-            S: Service + Clone + Send + Sync + 'static,
-        {
-            Ok(std::any::type_name::<S>())
-        }
-    }
-
     fn args(arguments: &[&str]) -> ServeArgs {
         let args = Args::try_parse_from(["oneloop", "serve"].iter().chain(arguments)).unwrap();
         let Command::Serve(serve) = args.command;
@@ -280,33 +283,25 @@ mod tests {
     }
 
     #[test]
-    fn a_carrier_without_conversations_gets_every_service_that_does_not_need_them() {
-        for (name, template) in [
-            ("echo", Some("Echo")),
-            ("greet", Some("Greet")),
-            ("ack", Some("Ack")),
-            ("discard", Some("Discard")),
-        ]
-        .into_iter()
-        .chain([("once", None), ("source", None)])
-        {
-            let made = choose(&args(&[name]), &Hooks::default(), Unconnected);
-            match template {
-                Some(template) => assert!(made.unwrap().ends_with(template), "{name}"),
-                None => assert!(made.unwrap_err().contains(&format!("'serve {name}' needs connections"))),
-            }
+    fn every_service_that_needs_no_connection_is_made_for_datagrams() {
+        for name in ["echo", "greet", "ack", "discard"] {
+            assert!(services(&args(&[name]), true).unwrap().datagrams.is_some(), "{name}");
+        }
+        for name in ["once", "source"] {
+            let error = services(&args(&[name]), true).err().unwrap();
+            assert!(error.contains(&format!("'serve {name}' needs connections")), "{error}");
         }
     }
 
     #[test]
     fn every_service_is_made_for_connections() {
         for name in ["echo", "greet", "ack", "discard", "once", "source"] {
-            assert!(services(&args(&[name])).is_ok(), "{name}");
+            assert!(services(&args(&[name]), false).is_ok(), "{name}");
         }
         for (name, framing) in [("ack", "fixed:9"), ("once", "fixed:10"), ("discard", "fixed:1")] {
             let mut args = args(&[name]);
             args.framing = framing.parse::<Framing>().unwrap();
-            assert!(services(&args).is_ok(), "{name} {framing}");
+            assert!(services(&args, false).is_ok(), "{name} {framing}");
         }
     }
 
@@ -325,7 +320,7 @@ mod tests {
     #[test]
     fn only_what_is_asked_for_is_wired() {
         for (arguments, printing) in [(&["discard", "--print"][..], true), (&["discard"], false)] {
-            assert_eq!(services(&args(arguments)).unwrap().hooks.printer.is_some(), printing);
+            assert_eq!(services(&args(arguments), false).unwrap().hooks.printer.is_some(), printing);
         }
     }
 }

@@ -128,6 +128,16 @@ mod tests {
     }
 
     #[test]
+    fn a_half_close_is_noticed_as_soon_as_there_is_room_again() {
+        let mut pair = with_room(0);
+        pair.send(b"ignored");
+        pair.send_eof();
+        assert!(!pair.is_write_shut());
+        pair.set_room(usize::MAX);
+        assert_eq!(pair.close_reason(), Some(&CloseReason::Eof));
+    }
+
+    #[test]
     fn a_drain_ends_it_with_what_is_unsent() {
         let mut pair = with_room(10);
         pair.stop();

@@ -83,6 +83,24 @@ fn a_reader_that_leaves_is_noticed() {
 }
 
 #[test]
+fn a_half_close_ends_the_stream() {
+    let server = Server::start(&["source", "-v"]);
+    let mut client = server.connect();
+    expect_pattern(&mut client, 0, 1000);
+    client.write_all(&[b'x'; 500_000]).unwrap();
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    let (mut buffer, mut read) = (vec![0; 100_000], 0);
+    loop {
+        match client.read(&mut buffer).unwrap() {
+            0 => break,
+            count => read += count,
+        }
+        assert!(read < 50 * TEN_MB, "it goes on");
+    }
+    assert!(server.wait_log("closed slot=").contains("reason=\"eof\""));
+}
+
+#[test]
 fn a_drain_ends_the_stream() {
     let server = Server::start(&["source"]);
     let mut client = server.connect();

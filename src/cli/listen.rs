@@ -1,0 +1,224 @@
+//! Where to listen: what the arguments name, checked together, then bound in their order.
+
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+
+use log::{info, warn};
+
+use super::args::{Model, ServeArgs, ServiceName};
+use super::exit::{Exit, Failure};
+use crate::address::Address;
+use crate::codec::Framing;
+use crate::error::Error;
+use crate::os::datagrams::{self, DatagramOptions, bind_udp};
+use crate::os::sockets::{self, ListenOptions, StreamListener};
+
+/// Where `oneloop serve` listens when nothing else is said.
+const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9999);
+
+/// What is to be bound, and how.
+pub(super) struct Plan {
+    pub(super) addresses: Vec<Address>,
+    pub(super) streams: ListenOptions,
+    pub(super) datagrams: DatagramOptions,
+    /// Whether the size of the receive buffer was asked for.
+    buffer_wanted: bool,
+}
+
+/// A socket that listens.
+pub(super) struct Bound {
+    pub(super) address: Address,
+    pub(super) socket: BoundSocket,
+}
+
+pub(super) enum BoundSocket {
+    Stream(StreamListener),
+    Datagrams(UdpSocket),
+}
+
+impl Plan {
+    /// # Errors
+    /// Addresses, or options about them, that make no sense with the service, with each other, or at all.
+    pub(super) fn from_args(args: &ServeArgs) -> Result<Self, String> {
+        let addresses = if args.listen.is_empty() { defaults(args) } else { args.listen.clone() };
+        check_twice(&addresses)?;
+        check_options(args, &addresses)?;
+        if has_udp(&addresses) {
+            check_datagrams(args, &addresses)?;
+        }
+        let streams = ListenOptions {
+            backlog: args.backlog.get(),
+            unix_mode: args.unix_mode.unwrap_or(ListenOptions::default().unix_mode),
+            ..ListenOptions::default()
+        };
+        let recv_buffer = args.udp_recv_buffer.unwrap_or(DatagramOptions::default().recv_buffer);
+        let datagrams = DatagramOptions { recv_buffer, ..DatagramOptions::default() };
+        Ok(Self { addresses, streams, datagrams, buffer_wanted: args.udp_recv_buffer.is_some() })
+    }
+
+    pub(super) fn has_udp(&self) -> bool {
+        has_udp(&self.addresses)
+    }
+
+    /// Binds everything, in order.
+    ///
+    /// # Errors
+    /// [`Error::Bind`] with the first address that cannot be had. Those before it are closed again.
+    pub(super) fn bind(&self) -> Result<Vec<Bound>, Error> {
+        self.addresses.iter().map(|address| self.bind_one(address)).collect()
+    }
+
+    fn bind_one(&self, address: &Address) -> Result<Bound, Error> {
+        let only_v6 = has_ipv4_beside(address, &self.addresses);
+        if let Address::Udp(addr) = address {
+            let options = DatagramOptions { only_v6, ..self.datagrams.clone() };
+            let (socket, local) = bind_udp(*addr, &options)?;
+            self.warn_of_small_buffer(&socket);
+            return Ok(Bound { address: Address::Udp(local), socket: BoundSocket::Datagrams(socket) });
+        }
+        let options = ListenOptions { only_v6, ..self.streams.clone() };
+        let (listener, address) = sockets::listen(address, &options)?;
+        Ok(Bound { address, socket: BoundSocket::Stream(listener) })
+    }
+
+    /// The default is as much as there is to be had; a number named by somebody is worth a word.
+    fn warn_of_small_buffer(&self, socket: &UdpSocket) {
+        let asked = self.datagrams.recv_buffer;
+        if let Ok(given) = datagrams::recv_buffer(socket)
+            && given < asked
+            && self.buffer_wanted
+        {
+            warn!(
+                "the kernel cuts the receive buffer asked={asked} given={given} remedy=\"sysctl net.core.rmem_max\""
+            );
+        }
+    }
+}
+
+/// One line per listener on standard output. Nobody reading them is no reason not to serve.
+pub(super) fn announce(bound: &[Bound]) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    let written = bound.iter().try_for_each(|Bound { address, .. }| {
+        info!("listening address={address}");
+        writeln!(out, "listening {address}")
+    });
+    match written.and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure {
+            exit: Exit::CouldNotRun,
+            message: format!("cannot write to standard output: {error}"),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// What one expects of a server that nothing was said about: TCP, and on the loop UDP on the same poll.
+fn defaults(args: &ServeArgs) -> Vec<Address> {
+    let mut addresses = vec![Address::Tcp(DEFAULT)];
+    if args.model == Model::Loop && has_datagram_form(args.service) {
+        addresses.push(Address::Udp(DEFAULT));
+    }
+    addresses
+}
+
+const fn has_datagram_form(service: ServiceName) -> bool {
+    use ServiceName::{Ack, Discard, Echo, Greet, Once, Source};
+    match service {
+        Echo | Greet | Ack | Discard => true,
+        Once | Source => false,
+    }
+}
+
+fn has_udp(addresses: &[Address]) -> bool {
+    addresses.iter().any(|address| matches!(address, Address::Udp(_)))
+}
+
+/// Whether `address` is `[::]` and another one of its kind is to have IPv4 on its port: then it must not take that too.
+fn has_ipv4_beside(address: &Address, all: &[Address]) -> bool {
+    let Some(addr) = address.socket_addr() else { return false };
+    let all_v6 = addr.is_ipv6() && addr.ip().is_unspecified() && addr.port() != 0;
+    let same_kind = |other: &&Address| std::mem::discriminant(*other) == std::mem::discriminant(address);
+    let others = all.iter().filter(same_kind).filter_map(Address::socket_addr);
+    all_v6 && others.into_iter().any(|other| other.is_ipv4() && other.port() == addr.port())
+}
+
+fn check_twice(addresses: &[Address]) -> Result<(), String> {
+    for (at, address) in addresses.iter().enumerate() {
+        let any_port = address.socket_addr().is_some_and(|addr| addr.port() == 0);
+        if !any_port && addresses[..at].contains(address) {
+            return Err(format!("'--listen {address}' is given twice; name each address once"));
+        }
+    }
+    Ok(())
+}
+
+/// Options about a kind of address that is not there.
+fn check_options(args: &ServeArgs, addresses: &[Address]) -> Result<(), String> {
+    let has_path =
+        addresses.iter().any(|address| matches!(address, Address::Unix(name) if name.path().is_some()));
+    let has_stream = addresses.iter().any(|address| !matches!(address, Address::Udp(_)));
+    let has_udp = has_udp(addresses);
+    for (option, given, possible, example) in [
+        ("--unix-mode", args.unix_mode.is_some(), has_path, "unix:/run/my.sock"),
+        ("--udp-recv-buffer", args.udp_recv_buffer.is_some(), has_udp, "udp://127.0.0.1:9999"),
+        ("--udp-queue", args.udp_queue.is_some(), has_udp, "udp://127.0.0.1:9999"),
+        ("--udp-any-source-port", args.udp_any_source_port, has_udp, "udp://127.0.0.1:9999"),
+        ("--allow-amplification", args.allow_amplification, has_udp, "udp://127.0.0.1:9999"),
+    ] {
+        if given && !possible {
+            return Err(format!(
+                "'{option}' has nothing to act on; it goes with an address like '--listen {example}'"
+            ));
+        }
+    }
+    if !has_stream && args.framing != Framing::Raw {
+        return Err(format!(
+            "'--framing {}' cannot be used with UDP alone: a datagram is a message already; leave the option out",
+            args.framing
+        ));
+    }
+    Ok(())
+}
+
+fn check_datagrams(args: &ServeArgs, addresses: &[Address]) -> Result<(), String> {
+    let service = args.service;
+    if !has_datagram_form(service) {
+        return Err(format!(
+            "'serve {service}' cannot listen on udp://: it is about a connection, and a datagram has none; listen on \
+             tcp:// or unix:"
+        ));
+    }
+    let longer = matches!(service, ServiceName::Greet | ServiceName::Ack);
+    let public = addresses
+        .iter()
+        .find(|address| matches!(address, Address::Udp(addr) if !addr.ip().to_canonical().is_loopback()));
+    match public {
+        Some(address) if longer && !args.allow_amplification => Err(format!(
+            "'serve {service}' on '{address}' answers with more than it was sent, to whoever the sender claims to be: \
+             others could use that against third parties; listen on 127.0.0.1 or [::1], or say --allow-amplification"
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_of_ipv6_leaves_ipv4_to_a_listener_of_its_own_on_the_same_port() {
+        for (listen, expected) in [
+            (["tcp://[::]:7", "tcp://0.0.0.0:7"], true),
+            (["tcp://[::]:7", "tcp://127.0.0.1:7"], true),
+            (["udp://[::]:7", "udp://127.0.0.1:7"], true),
+            (["udp://[::]:7", "tcp://127.0.0.1:7"], false),
+            (["tcp://[::]:7", "tcp://0.0.0.0:8"], false),
+            (["tcp://[::]:0", "tcp://0.0.0.0:0"], false),
+            (["tcp://[::1]:7", "tcp://0.0.0.0:7"], false),
+            (["tcp://[::]:7", "unix:@a"], false),
+        ] {
+            let listen = listen.map(|text| text.parse().unwrap());
+            assert_eq!(has_ipv4_beside(&listen[0], &listen), expected, "{listen:?}");
+            assert!(!has_ipv4_beside(&listen[1], &listen));
+        }
+    }
+}
