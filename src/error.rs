@@ -34,8 +34,8 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bind { address, source } => {
-                write!(f, "cannot listen on {address}: ")?;
-                explain(source, f)
+                write!(f, "cannot listen on {address}: {}", plain(source))?;
+                show_remedy(bind_remedy(address, source).or_else(|| remedy(source)), f)
             }
             Self::Poll(source) => {
                 f.write_str("the poll failed: ")?;
@@ -68,9 +68,32 @@ impl std::error::Error for Error {
 
 fn explain(error: &io::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     f.write_str(&plain(error))?;
-    match remedy(error) {
+    show_remedy(remedy(error), f)
+}
+
+fn show_remedy(remedy: Option<&str>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match remedy {
         Some(text) => write!(f, " ({text})"),
         None => Ok(()),
+    }
+}
+
+/// What depends on the kind of address. Unix sockets explain a path in use themselves.
+fn bind_remedy(address: &str, error: &io::Error) -> Option<&'static str> {
+    match (error.kind(), address.split(':').next()?) {
+        (io::ErrorKind::AddrInUse, "udp") => Some(
+            "another program has that port: `ss -lunp` shows which; stop it, or choose another one with --listen, 0 for any free one",
+        ),
+        (io::ErrorKind::AddrInUse, "unix") => Some(
+            "another program listens there: `ss -lxp` shows which; stop it, or choose another name with --listen",
+        ),
+        (io::ErrorKind::NotFound, "unix") => {
+            Some("its directory does not exist; make it, or choose another path")
+        }
+        (io::ErrorKind::PermissionDenied, "unix") => {
+            Some("its directory cannot be written by this user; choose another path")
+        }
+        _ => None,
     }
 }
 

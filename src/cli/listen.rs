@@ -96,9 +96,9 @@ impl Plan {
 }
 
 /// One line per listener on standard output. Nobody reading them is no reason not to serve.
-pub(super) fn announce(bound: &[Bound]) -> Result<(), Failure> {
+pub(super) fn announce(bound: &[Address]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    let written = bound.iter().try_for_each(|Bound { address, .. }| {
+    let written = bound.iter().try_for_each(|address| {
         info!("listening address={address}");
         writeln!(out, "listening {address}")
     });

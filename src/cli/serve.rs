@@ -10,6 +10,7 @@ use super::exit::{Exit, Failure};
 use super::listen::{Plan, announce};
 use super::model;
 use super::services::{Hooks, Services, max_frame, services};
+use crate::address::Address;
 use crate::codec::Framing;
 use crate::models::MAX_THREADS;
 use crate::os::limits::{OpenFiles, open_files, raise_open_files};
@@ -92,9 +93,11 @@ pub(super) fn run(options: Options) -> Result<Exit, Failure> {
         info!("connection limit max_connections={max} effect=\"{newcomers}\"");
     }
     let bound = options.plan.bind()?;
-    announce(&bound)?;
+    let addresses: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
     let hooks = &options.services.hooks;
-    let outcome = model::run(options.model, config, bound, &options.services, || start_printing(hooks));
+    // Whoever reads where we listen may send a signal next: it has to be heard by then.
+    let ready = || announce(&addresses).and_then(|()| start_printing(hooks));
+    let outcome = model::run(options.model, config, bound, &options.services, ready);
     if let Some(printer) = &hooks.printer {
         printer.finish();
     }

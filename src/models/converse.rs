@@ -125,6 +125,9 @@ impl<'a> Conversation<'a> {
             thread::park_timeout(deadline.unwrap_or(LOOK));
             return Progress::Blocked;
         }
+        if session.wants_discard() && self.peer.is_shut() {
+            return self.discard_at_once(scratch);
+        }
         if self.peer.is_shut() {
             thread::park_timeout(deadline.map_or(LOOK, |left| left.min(LOOK)));
         } else {
@@ -141,6 +144,13 @@ impl<'a> Conversation<'a> {
         self.read_clock();
         let progress = self.connection.handle_read(read, scratch, &mut self.pass);
         if waited_in_vain && !self.peer.is_shut() { self.after_waiting(progress, scratch) } else { progress }
+    }
+
+    /// Both sides are shut down: what the peer sends from now on is answered with a reset by the kernel, however long we
+    /// linger. Only what has arrived is taken, because closing over it would be a reset too.
+    fn discard_at_once(&mut self, scratch: &mut [u8]) -> Progress {
+        let read = self.peer.socket().recv(scratch);
+        self.connection.handle_read(read, scratch, &mut self.pass)
     }
 
     /// The read timeout has passed: for a deadline, or because it was the shorter one of an earlier wait.
