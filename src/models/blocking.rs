@@ -175,11 +175,18 @@ struct Supervisor {
     /// When a drain must have ended, once it has begun.
     until: Option<Instant>,
     next_report: Option<Instant>,
+    /// How often to look for idle connections, and when next.
+    look: Option<(Duration, Instant)>,
 }
+
+/// An idle limit is kept to an eighth of itself, but not looked after more often or more rarely than this.
+const LOOK: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
 impl Supervisor {
     fn new(shared: Arc<Shared>, orders: Orders) -> Self {
-        let mut made = Self { shared, orders, until: None, next_report: None };
+        let every = shared.config.limits.idle.map(|idle| (idle / 8).clamp(LOOK.0, LOOK.1));
+        let look = every.map(|every| (every, Instant::now() + every));
+        let mut made = Self { shared, orders, until: None, next_report: None, look };
         made.plan_report();
         made
     }
@@ -187,6 +194,7 @@ impl Supervisor {
     fn run(mut self) -> Result<Outcome, Error> {
         loop {
             self.wait();
+            self.wake_idle();
             let signals = self.orders.take();
             for _ in 0..signals.reports {
                 self.report();
@@ -211,12 +219,24 @@ impl Supervisor {
     }
 
     fn wait(&self) {
-        let next = [self.until, self.next_report].into_iter().flatten().min();
+        let look = self.look.map(|(_, at)| at);
+        let next = [self.until, self.next_report, look].into_iter().flatten().min();
         let left = next.map(|at| at.saturating_duration_since(Instant::now()));
         let timeout = left.and_then(|left| Timespec::try_from(left).ok());
         let mut fds = [PollFd::new(&self.orders, PollFlags::IN)];
         // An interrupted wait is repeated by the caller.
         let _ = poll(&mut fds, timeout.as_ref());
+    }
+
+    fn wake_idle(&mut self) {
+        let now = Instant::now();
+        if let Some((every, at)) = &mut self.look
+            && *at <= now
+            && let Some(limit) = self.shared.config.limits.idle
+        {
+            *at = now + *every;
+            self.shared.wake_idle(limit.into());
+        }
     }
 
     fn drain(&mut self) {

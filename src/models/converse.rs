@@ -1,7 +1,8 @@
 //! One conversation on a thread of its own, with calls that wait.
 //!
 //! The socket's read timeout (SO_RCVTIMEO, socket(7)) is the session's timer, and its send timeout bounds a peer that does
-//! not read. A request costs one read and one write: the timeout is set anew only when it has to be shorter than it is.
+//! not read. A request costs one read and one write: a timeout is set only when something is begun that has a limit, and
+//! then only when it has to be shorter than it is. Of the idle limit the supervisor takes care.
 
 use std::sync::Arc;
 use std::thread;
@@ -37,7 +38,7 @@ pub(super) fn converse(peer: &Arc<Peer>, make: &Factory, local: &crate::session:
     serving.reason = conversation.run();
     let (address, reason) = (peer.socket().address(), &serving.reason);
     log::debug!("closed slot={} peer={address} reason=\"{reason}\"", peer.id);
-    peer.publish(conversation.pass.traffic());
+    peer.publish(conversation.pass.traffic(), None);
 }
 
 /// Counts the end of a conversation, and would do so if the service panicked: its place is free again.
@@ -73,17 +74,16 @@ impl<'a> Conversation<'a> {
         // It fails when the connection is gone, and then the next call says so.
         let _ = set_socket_timeout(peer.socket(), Timeout::Send, limits.write);
         let wall_read = pass.now().tick;
-        let mut made = Self { peer, connection, pass, shared, timeout: None, stopped: false, wall_read };
-        made.set_timeout(limits.idle);
-        made
+        Self { peer, connection, pass, shared, timeout: None, stopped: false, wall_read }
     }
 
     fn run(&mut self) -> CloseReason {
         let mut scratch = [0; BUFFER];
         let mut progress = self.connection.open(&mut self.pass);
         while progress != Progress::Closed && !self.peer.is_cut() {
+            let plain = self.connection.session().is_plain();
+            self.peer.publish(self.pass.traffic(), plain.then_some(self.pass.now().tick));
             progress = self.step(progress, &mut scratch);
-            self.peer.publish(self.pass.traffic());
         }
         let reason = self.connection.session().close_reason(&self.pass);
         // Who was cut off has not ended as it believes.
@@ -100,7 +100,7 @@ impl<'a> Conversation<'a> {
             self.read_clock();
             return self.connection.handle_stop(scratch, &mut self.pass);
         }
-        if self.connection.session().is_plain() {
+        if self.connection.session().is_plain() && !self.peer.is_shut() {
             return self.read(scratch);
         }
         self.step_rarely(progress, scratch)
@@ -159,7 +159,8 @@ impl<'a> Conversation<'a> {
         if progress == Progress::Closed {
             return progress;
         }
-        let at = self.connection.session().poll_timeout(&self.pass);
+        let session = self.connection.session();
+        let at = session.poll_timeout(&self.pass).filter(|_| !session.is_plain());
         let left = at.map(|at| self.pass.now().until(at));
         self.set_timeout(left);
         if left == Some(Duration::ZERO) {

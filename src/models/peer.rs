@@ -11,7 +11,7 @@ use rustix::net::Shutdown;
 use crate::address::Address;
 use crate::kernel::Stream;
 use crate::os::stream::Socket;
-use crate::session::{Remote, Traffic};
+use crate::session::{Remote, Span, Tick, Traffic};
 
 /// Shared between the thread that serves a connection and whoever stops it.
 #[derive(Debug)]
@@ -24,9 +24,16 @@ pub(super) struct Peer {
     shut: AtomicBool,
     stopping: AtomicBool,
     cut: AtomicBool,
+    /// Since when only the idle limit concerns its thread, as [`idle_mark`]; 0 while something else does.
+    idle_since: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     frames: AtomicU64,
+}
+
+/// A tick that can be told from none.
+fn idle_mark(since: Option<Tick>) -> u64 {
+    since.map_or(0, |since| 1 + u64::from(since.since(Tick::default())))
 }
 
 impl Peer {
@@ -38,6 +45,7 @@ impl Peer {
             shut: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             cut: AtomicBool::new(false),
+            idle_since: AtomicU64::new(0),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
             frames: AtomicU64::new(0),
@@ -57,12 +65,26 @@ impl Peer {
     /// side: then reads give what has arrived, and do not wait any more. A peer that has ended its stream has no thread
     /// that waits, and its end must be seen.
     pub(super) fn stop(&self) {
+        self.shut_read();
+        self.stopping.store(true, Ordering::Release);
+        self.unpark();
+    }
+
+    /// Wakes its thread if nothing has moved for `limit`, so that it looks at its deadlines. A read timeout would do the
+    /// same for a timer of the kernel's per read: a tenth of what a request costs with a thousand connections.
+    pub(super) fn wake_if_idle(&self, now: Tick, limit: Span) {
+        let mark = self.idle_since.load(Ordering::Relaxed);
+        let Ok(since) = u32::try_from(mark.wrapping_sub(1)) else { return };
+        if Tick::at_millis(since).after(limit).is_due(now) {
+            self.shut_read();
+        }
+    }
+
+    fn shut_read(&self) {
         if !self.has_ended() {
             self.shut.store(true, Ordering::Release);
             let _ = rustix::net::shutdown(&self.socket, Shutdown::Read);
         }
-        self.stopping.store(true, Ordering::Release);
-        self.unpark();
     }
 
     /// Ends it at once, whatever its thread waits for.
@@ -112,7 +134,8 @@ impl Peer {
 
     /// Shows others what has been counted. Only its own thread writes, so that plain stores do.
     #[inline]
-    pub(super) fn publish(&self, traffic: &Traffic) {
+    pub(super) fn publish(&self, traffic: &Traffic, idle_since: Option<Tick>) {
+        self.idle_since.store(idle_mark(idle_since), Ordering::Relaxed);
         self.bytes_in.store(traffic.bytes_in, Ordering::Relaxed);
         self.bytes_out.store(traffic.bytes_out, Ordering::Relaxed);
         self.frames.store(traffic.frames, Ordering::Relaxed);

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::os::stream::Socket;
 use crate::reactor::throttle::Throttle;
 use crate::reactor::{Config, OverLimit, Stats};
-use crate::session::{Clock, CloseReason, DatagramTraffic, Guard, Tick, Traffic};
+use crate::session::{Clock, CloseReason, DatagramTraffic, Guard, Span, Tick, Traffic};
 
 /// Shared by all threads of one server.
 #[derive(Debug)]
@@ -199,6 +199,14 @@ impl Shared {
         let _ = (&self.stop_writer).write(&[1]);
         for peer in inner.peers.values() {
             peer.stop();
+        }
+    }
+
+    /// Wakes the threads whose connections have been idle for too long.
+    pub(super) fn wake_idle(&self, limit: Span) {
+        let now = self.tick();
+        for peer in self.lock().peers.values() {
+            peer.wake_if_idle(now, limit);
         }
     }
 

@@ -59,8 +59,9 @@ impl fmt::Display for Stats {
         let udp = self.datagrams;
         let Traffic { bytes_in, bytes_out, frames, congested } = self.traffic;
         write!(f, "open={} peak={} accepted={}", self.open, self.peak, self.accepted)?;
-        write!(f, " frames={frames} bytes_in={bytes_in} bytes_out={bytes_out} turns={}", self.turns)?;
+        write!(f, " frames={frames} bytes_in={bytes_in} bytes_out={bytes_out}")?;
         for (name, count) in [
+            ("turns", self.turns),
             ("connected", self.connected),
             ("congested", congested),
             ("accept_errors", self.accept_errors),

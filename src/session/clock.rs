@@ -16,6 +16,11 @@ const NANOS_PER_MS: u32 = 1_000_000;
 pub struct Tick(u32);
 
 impl Tick {
+    /// The moment so many milliseconds after the driver's origin.
+    pub(crate) const fn at_millis(millis: u32) -> Self {
+        Self(millis)
+    }
+
     /// Whether this moment is `now` or before it.
     #[inline]
     #[must_use]
