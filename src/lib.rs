@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod attempt;
+pub mod client;
 pub mod codec;
 pub mod connection;
 pub mod error;

@@ -70,7 +70,9 @@ fn a_listener_that_only_fails_is_asked_rarely_and_serves_those_who_waited_once_i
     let listener = listen_tcp("127.0.0.1:0".parse().unwrap(), &ListenOptions::default()).unwrap();
     let address = listener.local_addr().unwrap();
     let listener = TcpListener::from_std(listener);
-    reactor.add_listener(listener, oneloop::Address::Tcp(address), factory(|_| Framed::new(Raw, Echo))).unwrap();
+    reactor
+        .add_listener(listener, oneloop::Address::Tcp(address), factory(|_| Framed::new(Raw, Echo)))
+        .unwrap();
 
     let mut client = TcpStream::connect(address).unwrap();
     client.write_all(b"still here").unwrap();
