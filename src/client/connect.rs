@@ -62,8 +62,17 @@ pub(super) fn stream(target: &Target, options: &ConnectOptions) -> Result<Connec
     if target.is_datagram() {
         return Err(ClientError::new(target.to_string(), ClientErrorKind::WrongSocket));
     }
+    any_stream(target, candidates(target, options)?, options)
+}
+
+/// One address after the other.
+fn any_stream(
+    target: &Target,
+    addresses: Vec<Address>,
+    options: &ConnectOptions,
+) -> Result<Connected, ClientError> {
     let mut failures = Vec::new();
-    for address in candidates(target, options)? {
+    for address in addresses {
         match connect_stream(&address, options) {
             Ok(socket) => return Ok(Connected { socket, address }),
             Err(kind) => {
@@ -155,5 +164,73 @@ fn late(error: &io::Error, limit: Duration) -> ClientErrorKind {
         ClientErrorKind::Unreachable
     } else {
         ClientErrorKind::of(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// An address nobody listens on while the socket is kept: bound, but not listening.
+    fn refusing() -> (Socket, Address) {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+        let addr = socket.local_addr().unwrap().as_socket().unwrap();
+        (socket, Address::Tcp(addr))
+    }
+
+    #[test]
+    fn addresses_are_tried_in_order_until_one_takes_the_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let open = Address::Tcp(listener.local_addr().unwrap());
+        let (_kept, refused) = refusing();
+        let (target, options) = ("tcp://name:1".parse().unwrap(), ConnectOptions::default());
+        let found = any_stream(&target, vec![refused.clone(), open.clone(), refused], &options);
+        assert_eq!(found.ok().map(|found| found.address), Some(open));
+    }
+
+    #[test]
+    fn when_no_address_takes_it_each_reason_is_told() {
+        let ((_one, first), (_two, second)) = (refusing(), refusing());
+        let (target, options) = ("tcp://name:1".parse().unwrap(), ConnectOptions::default());
+        let error = any_stream(&target, vec![first.clone()], &options).err().unwrap();
+        assert_eq!(error.kind(), &ClientErrorKind::Refused);
+        let error = any_stream(&target, vec![first.clone(), second.clone()], &options).err().unwrap();
+        assert!(matches!(error.kind(), ClientErrorKind::AllFailed(all) if all.len() == 2), "{error:?}");
+        for address in [first, second] {
+            let named = format!("tcp://name:1 ({}): connection refused", address.bare());
+            assert!(error.to_string().contains(&named), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_addresses_of_the_local_family_are_tried() {
+        let bind = Some("[::1]:0".parse().unwrap());
+        let options = ConnectOptions { bind, ..ConnectOptions::default() };
+        let kind =
+            |text: &str| candidates(&text.parse().unwrap(), &options).map_err(|error| error.kind().clone());
+        assert_eq!(kind("tcp://[::2]:1").unwrap(), ["tcp://[::2]:1".parse().unwrap()]);
+        let family = ClientErrorKind::Family { local: "[::1]:0".parse().unwrap() };
+        assert_eq!(kind("tcp://127.0.0.1:1"), Err(family.clone()));
+        assert_eq!(kind("unix:/a"), Err(family));
+    }
+
+    #[test]
+    fn our_own_limit_is_told_from_the_kernels() {
+        let limit = Duration::from_secs(1);
+        let ours = late(&io::ErrorKind::TimedOut.into(), limit);
+        assert_eq!(ours, ClientErrorKind::ConnectTimedOut { limit });
+        let errno = |errno: Errno| late(&io::Error::from_raw_os_error(errno.raw_os_error()), limit);
+        assert_eq!(errno(Errno::TIMEDOUT), ClientErrorKind::Unreachable);
+        assert_eq!(errno(Errno::CONNREFUSED), ClientErrorKind::Refused);
+    }
+
+    #[test]
+    fn each_client_has_its_own_kind_of_address() {
+        let options = ConnectOptions::default();
+        let error = stream(&"udp://127.0.0.1:1".parse().unwrap(), &options).err().unwrap();
+        assert_eq!(error.kind(), &ClientErrorKind::WrongSocket);
     }
 }

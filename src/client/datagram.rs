@@ -68,12 +68,15 @@ impl DatagramClient {
     /// [`ClientError`]: the name has no address, or there is no way to any. A target that is not UDP is
     /// [`WrongSocket`](ClientErrorKind::WrongSocket).
     pub fn connect(target: &Target, options: &ConnectOptions) -> Result<Self, ClientError> {
-        let fail = |kind| ClientError::new(target.to_string(), kind);
         if !target.is_datagram() {
-            return Err(fail(ClientErrorKind::WrongSocket));
+            return Err(ClientError::new(target.to_string(), ClientErrorKind::WrongSocket));
         }
         let found = connect::candidates(target, options)?;
-        let addrs: Vec<SocketAddr> = found.iter().filter_map(Address::socket_addr).collect();
+        Self::over(target, found.iter().filter_map(Address::socket_addr).collect(), options)
+    }
+
+    fn over(target: &Target, addrs: Vec<SocketAddr>, options: &ConnectOptions) -> Result<Self, ClientError> {
+        let fail = |kind| ClientError::new(target.to_string(), kind);
         let mut others = addrs.into_iter();
         let (socket, addr) = first(&mut others, options, ClientErrorKind::Unreachable).map_err(fail)?;
         Ok(Self {
@@ -209,5 +212,68 @@ impl fmt::Debug for DatagramClient {
             .field("address", &self.address)
             .field("heard", &self.heard)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    /// A port that refuses everybody while the socket is kept: it hears nobody but its peer.
+    fn refusing() -> (UdpSocket, SocketAddr) {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.connect("127.0.0.1:1").unwrap();
+        let addr = socket.local_addr().unwrap();
+        (socket, addr)
+    }
+
+    #[test]
+    fn an_address_that_refuses_is_left_for_the_next_and_the_message_sent_there() {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        server.set_read_timeout(Some(LIMIT)).unwrap();
+        let (addr, (_kept, refused)) = (server.local_addr().unwrap(), refusing());
+        let (target, options) = ("udp://name:1".parse().unwrap(), ConnectOptions::default());
+        let mut client = DatagramClient::over(&target, vec![refused, addr], &options).unwrap();
+        client.send(b"hello").unwrap();
+        let answered = std::thread::spawn(move || {
+            let mut buffer = [0; 16];
+            let (len, from) = server.recv_from(&mut buffer).unwrap();
+            server.send_to(b"reply", from).unwrap();
+            buffer[..len].to_vec()
+        });
+        assert_eq!(client.receive(LIMIT).unwrap(), b"reply");
+        assert_eq!(answered.join().unwrap(), b"hello");
+        assert_eq!(client.address(), &Address::Udp(addr));
+    }
+
+    #[test]
+    fn the_last_address_that_refuses_is_told() {
+        let ((_one, first), (_two, last)) = (refusing(), refusing());
+        let (target, options) = ("udp://name:1".parse().unwrap(), ConnectOptions::default());
+        let mut client = DatagramClient::over(&target, vec![first, last], &options).unwrap();
+        client.send(b"").unwrap();
+        let error = client.receive(LIMIT).unwrap_err();
+        assert_eq!(error.kind(), &ClientErrorKind::Refused);
+        assert!(error.to_string().contains(&last.to_string()), "{error}");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_sent() {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let target = format!("udp://{}", server.local_addr().unwrap()).parse().unwrap();
+        let mut client = DatagramClient::connect(&target, &ConnectOptions::default()).unwrap();
+        let error = client.send(&vec![0; MAX_DATAGRAM + 1]).unwrap_err();
+        let expected = ClientErrorKind::DatagramTooLong { len: MAX_DATAGRAM + 1, max: MAX_DATAGRAM };
+        assert_eq!(error.kind(), &expected);
+    }
+
+    #[test]
+    fn each_client_has_its_own_kind_of_address() {
+        let error = DatagramClient::connect(&"unix:/a".parse().unwrap(), &ConnectOptions::default());
+        assert_eq!(error.err().unwrap().kind(), &ClientErrorKind::WrongSocket);
     }
 }

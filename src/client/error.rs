@@ -176,6 +176,9 @@ fn cannot_connect(address: &str, kind: &ClientErrorKind, f: &mut fmt::Formatter<
         ClientErrorKind::Refused if address.starts_with("unix:") => {
             f.write_str("connection refused (nobody listens on that socket; is the server running?)")
         }
+        ClientErrorKind::Refused if address.starts_with("udp:") => {
+            f.write_str("connection refused (nobody listens on that port, said ICMP; is the server running?)")
+        }
         ClientErrorKind::Refused => {
             f.write_str("connection refused (nobody listens on that port; is the server running?)")
         }

@@ -53,34 +53,36 @@ pub(super) fn converse(
     out: &mut Output,
 ) -> Result<(), Stop> {
     let mut line = server.greet(out)?;
-    let mut asked = 0;
+    let (mut asked, mut held) = (0, 0);
     while line == Line::Open {
         let next = match messages {
-            Messages::Given(given) => given.next().map(Next::Message).unwrap_or(Next::Over),
+            Messages::Given(given) => given.next().map_or(Next::Over, Next::Message),
             Messages::Typed(lines) => next_line(lines, server, out)?,
         };
         line = match next {
-            Next::Message(message) => {
-                asked += 1;
-                before_next(server, out).and_then(|line| match line {
-                    Line::Open => server.ask(&message, messages.is_over(), out),
-                    Line::Closed => Err(unsent(server, 1 + messages.left()?, asked - 1)),
-                })?
-            }
             Next::Over => return server.end(out),
             Next::Closed => Line::Closed,
+            Next::Message(message) if before_next(server, out)? == Line::Open => {
+                asked += 1;
+                server.ask(&message, messages.is_over(), out)?
+            }
+            Next::Message(_) => {
+                held = 1;
+                Line::Closed
+            }
         };
     }
-    match messages.left()? {
-        // It has heard everything we had to say.
-        0 => Ok(()),
-        left => Err(unsent(server, left, asked)),
+    // When nothing is left it has heard everything we had to say.
+    let left = held + messages.left()?;
+    if left == 0 {
+        return Ok(());
     }
-}
-
-fn unsent(server: &dyn Exchange, left: usize, asked: usize) -> Stop {
+    // Of standard input only what is there already is counted: the rest may never come.
+    let least = if messages.may_grow() { "at least " } else { "" };
     let (name, total) = (server.name(), left + asked);
-    Stop::failed(format!("{name} closed the connection; {left} of {total} messages were not sent"))
+    Err(Stop::failed(format!(
+        "{name} closed the connection; {least}{left} of {total} messages were not sent"
+    )))
 }
 
 /// What a wait for standard input ended with.

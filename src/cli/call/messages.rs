@@ -40,6 +40,11 @@ impl Messages {
         }
     }
 
+    /// Whether messages may come that nobody knows of yet.
+    pub(super) fn may_grow(&self) -> bool {
+        matches!(self, Self::Typed(lines) if !lines.is_over())
+    }
+
     /// How many messages are known to be left, when nothing more can be sent.
     pub(super) fn left(&mut self) -> Result<usize, Stop> {
         match self {
