@@ -113,12 +113,14 @@ impl ClientErrorKind {
     }
 
     pub(super) const fn of_errno(errno: i32) -> Self {
-        match Errno::from_raw_os_error(errno) {
-            Errno::CONNREFUSED => Self::Refused,
-            Errno::CONNRESET => Self::Reset,
-            Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::NETDOWN | Errno::HOSTDOWN => Self::Unreachable,
-            Errno::NOENT | Errno::NOTDIR => Self::NoSuchSocket,
-            Errno::ACCESS | Errno::PERM => Self::PermissionDenied,
+        match named(errno) {
+            Some(Errno::CONNREFUSED) => Self::Refused,
+            Some(Errno::CONNRESET) => Self::Reset,
+            Some(Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::NETDOWN | Errno::HOSTDOWN) => {
+                Self::Unreachable
+            }
+            Some(Errno::NOENT | Errno::NOTDIR) => Self::NoSuchSocket,
+            Some(Errno::ACCESS | Errno::PERM) => Self::PermissionDenied,
             _ => Self::Other { errno },
         }
     }
@@ -207,6 +209,11 @@ fn cannot_connect(address: &str, kind: &ClientErrorKind, f: &mut fmt::Formatter<
     }
 }
 
+/// `None` for 0, which rustix takes for a mistake of ours.
+const fn named(errno: i32) -> Option<Errno> {
+    if errno == 0 { None } else { Some(Errno::from_raw_os_error(errno)) }
+}
+
 /// The system's text without Rust's "(os error N)".
 fn plain(errno: i32) -> String {
     if errno == 0 {
@@ -216,16 +223,16 @@ fn plain(errno: i32) -> String {
     text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }
 
-const fn remedy(errno: i32) -> Option<&'static str> {
-    match Errno::from_raw_os_error(errno) {
+fn remedy(errno: i32) -> Option<&'static str> {
+    match named(errno)? {
         Errno::MFILE => Some("the open-files limit is too low: raise it with `ulimit -n`"),
         Errno::ADDRNOTAVAIL => Some("no local port is free for it: wait, or connect from another address"),
         _ => None,
     }
 }
 
-const fn bind_remedy(errno: i32) -> Option<&'static str> {
-    match Errno::from_raw_os_error(errno) {
+fn bind_remedy(errno: i32) -> Option<&'static str> {
+    match named(errno)? {
         Errno::ADDRINUSE => Some("`ss -anp` shows who uses it; port 0 takes any free one"),
         Errno::ADDRNOTAVAIL => Some("this machine has no such address: `ip address` lists those it has"),
         Errno::ACCESS => {

@@ -107,8 +107,11 @@ fn a_server_that_closes_behind_the_last_message_is_no_failure() {
 #[test]
 fn a_server_that_closes_before_the_last_message_is_one() {
     let server = Server::start(&["greet", "--banner", "Welcome!"]);
-    let expected =
-        [url(&server), "closed the connection".to_owned(), "connection; 2 of 4 messages were not sent".to_owned()];
+    let expected = [
+        url(&server),
+        "closed the connection".to_owned(),
+        "connection; 2 of 4 messages were not sent".to_owned(),
+    ];
     call(&url(&server), &["a", "exit", "b", "c"]).expect_failure(
         1,
         "Welcome!\nHello, a!\n",
@@ -116,7 +119,11 @@ fn a_server_that_closes_before_the_last_message_is_one() {
     );
     // Even while its greeting is waited for.
     let (url, _) = once(|mut stream| stream.write_all(b"go away").unwrap());
-    call(&url, &["--greeting", "1h", "a"]).expect_failure(1, "go away\n", &["connection; 1 of 1 messages were not sent"]);
+    call(&url, &["--greeting", "1h", "a"]).expect_failure(
+        1,
+        "go away\n",
+        &["connection; 1 of 1 messages were not sent"],
+    );
 }
 
 #[test]
