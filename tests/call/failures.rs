@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use crate::peers::*;
 use crate::support::*;
@@ -20,6 +21,52 @@ fn nobody_listens() {
     let (_kept, addr) = refusing();
     let url = format!("tcp://{addr}");
     call(&url, &["a"]).expect_failure(1, "", &[&url, "connection refused", "is the server running?"]);
+}
+
+/// Connects until nobody more is taken: a listener with a queue as short as can be. `None` where there is no end.
+fn fill_queue(addr: &socket2::SockAddr, kind: socket2::Domain) -> Option<Vec<socket2::Socket>> {
+    let mut kept = Vec::new();
+    for _ in 0..64 {
+        let socket = socket2::Socket::new(kind, socket2::Type::STREAM, None).unwrap();
+        if kind == socket2::Domain::UNIX {
+            socket.set_nonblocking(true).unwrap();
+            if socket.connect(addr).is_err() {
+                return Some(kept);
+            }
+        } else if socket.connect_timeout(addr, Duration::from_millis(100)).is_err() {
+            kept.push(socket);
+            return Some(kept);
+        }
+        kept.push(socket);
+    }
+    eprintln!("SKIPPED: this system's queues have no end");
+    None
+}
+
+#[test]
+fn a_server_whose_queue_is_full_does_not_answer_in_time() {
+    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    listener.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+    listener.listen(0).unwrap();
+    let addr = listener.local_addr().unwrap();
+    let Some(_kept) = fill_queue(&addr, socket2::Domain::IPV4) else { return };
+    let url = format!("tcp://{}", addr.as_socket().unwrap());
+    let called = call(&url, &["--connect-timeout", "150ms", "a"]);
+    called.expect_failure(1, "", &[&url, "no answer within 150ms", "--connect-timeout"]);
+}
+
+#[test]
+fn a_unix_server_whose_queue_is_full_does_not_answer_in_time() {
+    let folder = Folder::new("queue");
+    let path = folder.path("full.sock");
+    let addr = socket2::SockAddr::unix(&path).unwrap();
+    let listener = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+    listener.bind(&addr).unwrap();
+    listener.listen(0).unwrap();
+    let Some(_kept) = fill_queue(&addr, socket2::Domain::UNIX) else { return };
+    let url = format!("unix:{path}");
+    let called = call(&url, &["--connect-timeout", "150ms", "a"]);
+    called.expect_failure(1, "", &[&url, "no answer within 150ms", "--connect-timeout"]);
 }
 
 #[test]

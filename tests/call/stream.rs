@@ -48,6 +48,18 @@ fn after_the_last_message_the_server_hears_the_end_and_may_go_on() {
 }
 
 #[test]
+fn behind_the_last_message_a_pause_does_not_end_the_reply() {
+    let (url, _) = once(|mut stream| {
+        let _ = stream.read(&mut [0; 16]).unwrap();
+        stream.write_all(b"ab").unwrap();
+        // The end comes when the client takes the reply for complete.
+        stream.read_to_end(&mut Vec::new()).unwrap();
+        stream.write_all(b"cd").unwrap();
+    });
+    call(&url, &["x"]).expect("abcd\n");
+}
+
+#[test]
 fn ten_megabytes_come_back_from_an_echo_byte_by_byte() {
     let folder = Folder::new("large");
     let mut sent = noise(10_000_000);
