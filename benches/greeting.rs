@@ -92,11 +92,19 @@ fn main() {
 }
 
 fn report(results: &mut Results, clients: usize, took: Duration) {
-    println!("{clients} clients, {} answered, all done after {:.3} s", results.answered.len(), took.as_secs_f64());
+    println!(
+        "{clients} clients, {} answered, all done after {:.3} s",
+        results.answered.len(),
+        took.as_secs_f64()
+    );
     for (what, times) in [("greeted", &mut results.greeted), ("answered", &mut results.answered)] {
         times.sort();
         if let (Some(first), Some(last)) = (times.first(), times.last()) {
-            println!("{what}: the first after {:.3} s, the last after {:.3} s", first.as_secs_f64(), last.as_secs_f64());
+            println!(
+                "{what}: the first after {:.3} s, the last after {:.3} s",
+                first.as_secs_f64(),
+                last.as_secs_f64()
+            );
         }
     }
     results.failed.sort();

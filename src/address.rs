@@ -101,7 +101,7 @@ impl FromStr for Address {
 
     /// Parses `tcp://HOST:PORT` and `udp://HOST:PORT` with a numeric HOST, IPv6 in brackets; `unix:PATH`; `unix:@NAME`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fail = |why| ParseAddressError { text: text.to_owned(), why };
+        let fail = |why| ParseAddressError::new(text, why);
         if let Some(name) = text.strip_prefix("unix:") {
             return name.parse().map(Self::Unix).map_err(fail);
         }
@@ -180,6 +180,10 @@ pub struct ParseAddressError {
 }
 
 impl ParseAddressError {
+    pub(crate) fn new(text: &str, why: &'static str) -> Self {
+        Self { text: text.to_owned(), why }
+    }
+
     /// The reason alone, for messages that have already named the text.
     #[must_use]
     pub const fn why(&self) -> &'static str {

@@ -49,7 +49,7 @@ impl Failure {
     #[must_use]
     pub fn of_stream(error: &io::Error) -> Self {
         let errno = error.raw_os_error().unwrap_or(0);
-        let class = match Errno::from_raw_os_error(errno) {
+        let class = match named(errno) {
             Errno::INTR => FailureClass::Retry,
             Errno::NOBUFS | Errno::NOMEM | Errno::MFILE | Errno::NFILE => FailureClass::Exhausted,
             Errno::BADF | Errno::NOTSOCK | Errno::FAULT | Errno::INVAL | Errno::OPNOTSUPP => {
@@ -65,7 +65,7 @@ impl Failure {
     #[must_use]
     pub fn of_accept(error: &io::Error) -> Self {
         let errno = error.raw_os_error().unwrap_or(0);
-        let class = match Errno::from_raw_os_error(errno) {
+        let class = match named(errno) {
             Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => FailureClass::Exhausted,
             Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::FAULT => FailureClass::Fatal,
             _ => FailureClass::Retry,
@@ -88,6 +88,11 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.describe())
     }
+}
+
+/// An error that came from no system call has no errno, and rustix panics for 0. EIO is in no class of its own.
+const fn named(errno: i32) -> Errno {
+    if errno == 0 { Errno::IO } else { Errno::from_raw_os_error(errno) }
 }
 
 /// Runs `op`, a call on a connected socket, again while a signal interrupts it, and classifies its result.
@@ -188,6 +193,13 @@ mod tests {
     #[test]
     fn endless_interrupts_end_in_a_later_retry() {
         assert_eq!(class_of(attempt(fails(Errno::INTR))), FailureClass::Exhausted);
+    }
+
+    #[test]
+    fn an_error_without_an_errno_is_classified_too() {
+        let fails = || Err::<(), _>(io::ErrorKind::UnexpectedEof.into());
+        assert_eq!(class_of(attempt(fails)), FailureClass::PeerGone);
+        assert_eq!(class_of(attempt_accept(fails)), FailureClass::Retry);
     }
 
     #[test]

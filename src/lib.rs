@@ -7,6 +7,7 @@
 pub mod address;
 pub mod attempt;
 mod batch;
+pub mod client;
 pub mod codec;
 pub mod connection;
 pub mod error;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::call::{self, CallArgs};
 use super::logging::Verbosity;
 use super::units::{self, TimeLimit};
 use crate::address::Address;
@@ -65,6 +66,10 @@ pub(super) enum Command {
     #[command(long_about = SERVE_ABOUT)]
     #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{UNITS}\n\n{EXIT_CODES}"))]
     Serve(Box<ServeArgs>),
+    /// Send messages one by one and print the replies
+    #[command(long_about = call::ABOUT)]
+    #[command(after_help = call::EXAMPLES, after_long_help = format!("{}\n\n{}", call::EXAMPLES, call::EXIT_CODES))]
+    Call(Box<CallArgs>),
 }
 
 /// What is served.

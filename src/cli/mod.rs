@@ -9,6 +9,7 @@
 )]
 
 mod args;
+mod call;
 mod exit;
 mod listen;
 mod logging;
@@ -39,6 +40,12 @@ pub fn main() -> ExitCode {
 
 fn run(args: Args) -> Exit {
     let outcome = match args.command {
+        Command::Call(call) => {
+            call::Options::from_args(*call).map_err(Failure::usage_of("call")).and_then(|options| {
+                logging::init(args.verbosity.level());
+                call::run(options)
+            })
+        }
         Command::Serve(serve) => {
             serve::Options::from_args(*serve).map_err(Failure::usage_of("serve")).and_then(|options| {
                 logging::init(args.verbosity.level());

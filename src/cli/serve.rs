@@ -228,7 +228,7 @@ mod tests {
     fn parse(arguments: &[&str]) -> Result<Options, String> {
         let args =
             Args::try_parse_from(["oneloop", "serve"].iter().chain(arguments)).map_err(|e| e.to_string())?;
-        let Command::Serve(serve) = args.command;
+        let Command::Serve(serve) = args.command else { panic!("it serves") };
         Options::from_args(*serve)
     }
 

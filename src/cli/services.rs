@@ -278,7 +278,7 @@ mod tests {
 
     fn args(arguments: &[&str]) -> ServeArgs {
         let args = Args::try_parse_from(["oneloop", "serve"].iter().chain(arguments)).unwrap();
-        let Command::Serve(serve) = args.command;
+        let Command::Serve(serve) = args.command else { panic!("not serve") };
         *serve
     }
 

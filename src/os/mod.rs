@@ -1,7 +1,8 @@
-//! What the operating system is asked for besides the poll: sockets and their options, limits.
+//! What the operating system is asked for besides the poll: sockets and their options, limits, names of hosts.
 
 pub mod datagrams;
 pub mod limits;
+pub mod resolve;
 pub mod sockets;
 pub mod stream;
 mod unix;

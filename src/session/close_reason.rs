@@ -48,6 +48,8 @@ pub enum ConnectError {
     DescriptorLimit,
     /// The peer reset the connection while it was made (ECONNRESET).
     Reset,
+    /// Not an address of a stream socket.
+    Unsupported,
     /// Any other errno.
     Other(i32),
 }
@@ -57,6 +59,10 @@ impl ConnectError {
     #[must_use]
     pub fn from_errno(errno: i32) -> Self {
         use rustix::io::Errno;
+        if errno == 0 {
+            // No system call has failed: the address is of a kind that cannot be connected to.
+            return Self::Unsupported;
+        }
         match Errno::from_raw_os_error(errno) {
             Errno::CONNREFUSED => Self::Refused,
             Errno::TIMEDOUT => Self::TimedOut,
@@ -78,6 +84,7 @@ impl fmt::Display for ConnectError {
             Self::AddressExhausted => f.write_str("no local port is free towards that address"),
             Self::DescriptorLimit => f.write_str("no descriptor is left: raise the open-files limit"),
             Self::Reset => f.write_str("reset by the peer"),
+            Self::Unsupported => f.write_str("not an address that can be connected to"),
             Self::Other(errno) => std::io::Error::from_raw_os_error(*errno).fmt(f),
         }
     }
@@ -174,5 +181,16 @@ impl fmt::Display for CloseReason {
             Self::Connect(error) => write!(f, ": {error}"),
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connect_that_made_no_system_call_is_classified_too() {
+        assert_eq!(ConnectError::from_errno(0), ConnectError::Unsupported);
+        assert_eq!(ConnectError::from_errno(111), ConnectError::Refused);
     }
 }
