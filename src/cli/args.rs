@@ -13,12 +13,15 @@ use crate::codec::Framing;
 
 const EXAMPLES: &str = "\
 Examples:
-  oneloop serve                               echo on tcp://127.0.0.1:9999
+  oneloop serve                               echo on tcp://127.0.0.1:9999 and udp://127.0.0.1:9999
   oneloop serve greet --banner 'Welcome!' --delay 1s
-                                              then, in another terminal: nc 127.0.0.1 9999
+                                              then, in another terminal:
+  oneloop call tcp://127.0.0.1:9999 Travis EDISON JOHN exit
+  oneloop serve greet --delay 1s --model iterative
+                                              the same, one client at a time
   oneloop serve discard --print --framing lines
                                               shows every line that anybody sends, and who sent it
-  oneloop serve --framing len32 --listen 'tcp://[::]:7000'";
+  oneloop serve --framing len32 --listen 'tcp://[::]:7000' --listen unix:/tmp/echo.sock";
 
 const UNITS: &str = "\
 Units:
@@ -38,12 +41,12 @@ Signals:
   SIGUSR1          log the statistics";
 
 const LONG_ABOUT: &str = "\
-One thread, one poll, every connection: a non-blocking server built directly on mio.
+One thread, one poll, every connection: a non-blocking server built directly on mio, and the classical models beside it.
 
 Logs go to standard error (RUST_LOG decides which, else -v and -q), results to standard output.";
 
 const SERVE_ABOUT: &str = "\
-Serve every connection from one thread.
+Serve every connection from one thread, or as --model says.
 
 Once every listener is bound, one line per listener is printed on standard output, with the real \
 port, e.g. `listening tcp://127.0.0.1:9999`, and nothing else but what --print prints.";
