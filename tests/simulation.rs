@@ -146,4 +146,11 @@ planted_bugs! {
     planted_bug_generation_ignored: GenerationIgnored within 100,
     planted_bug_deadline_forgotten: DeadlineForgotten within 100,
     planted_bug_paused_forgotten: PausedForgotten within 100,
+    planted_bug_port_requeue_lost: PortRequeueLost within 100,
+    planted_bug_datagram_batch_drains: DatagramBatchDrains within 100,
+    planted_bug_unsent_datagrams_forgotten: UnsentDatagramsForgotten within 100,
+    planted_bug_datagram_retry_forgotten: DatagramRetryForgotten within 100,
+    planted_bug_held_reply_forgotten: HeldReplyForgotten within 100,
+    planted_bug_datagram_drain_hasty: DatagramDrainHasty within 100,
+    planted_bug_kernel_drops_forgotten: KernelDropsForgotten within 100,
 }
