@@ -197,6 +197,8 @@ pub enum Planted {
     PausedForgotten,
     /// A datagram socket whose budget is spent is not queued again.
     PortRequeueLost,
+    /// A datagram socket's budget is never spent.
+    DatagramBudgetIgnored,
     /// Any batch of datagrams counts as the last that was there.
     DatagramBatchDrains,
     /// Replies that a datagram socket has no room for are dropped, and not counted.

@@ -38,7 +38,7 @@ impl<D: DatagramSocket> Port<D> {
             if !self.can_receive() {
                 return if self.datagrams.is_done() { Progress::Closed } else { Progress::Blocked };
             }
-            if pass.is_spent() {
+            if pass.is_spent() && !planted::<D>(Planted::DatagramBudgetIgnored) {
                 return Progress::Yielded;
             }
             self.fill(batch, guard, pass);

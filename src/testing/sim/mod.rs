@@ -4,13 +4,17 @@
 //! what kernels may do. Reads and writes are short, calls are interrupted, buffers run out; events come
 //! late, twice, in any order, for nothing and for the dead; descriptors and connections are scarce; the wall
 //! clock jumps. Every byte carries its connection and its offset, and is checked when it is written.
+//! In half of the runs datagram sockets are on the same loop, with queues that overflow, batches of any size,
+//! and errors about replies; every datagram carries its number, and its replies are checked when they are sent.
 //!
 //! What must hold: a client that ended its side hears an answer to everything, then the end of the stream;
 //! no connection stalls until a limit ends it, and no limit is late; nothing is read or written without an
 //! event that allows it; no memory is kept beyond the limits; a drain loses nothing that had arrived; in the end
-//! every descriptor, slot and deadline is back, and the reactor's counters are the kernel's.
+//! every descriptor, slot and deadline is back, and the reactor's counters are the kernel's. Each reply to a
+//! datagram is sent once, whole, in order, in time and to its client, or is counted as lost.
 //!
-//! [`Simulation`] runs the crate's own services, [`survives_any_kernel`] your protocol. `cargo test --test
+//! [`Simulation`] runs the crate's own services, [`survives_any_kernel`] your protocol,
+//! [`survives_any_kernel_datagrams`] your datagram handler. `cargo test --test
 //! simulation` runs tens of thousands of seeds; `cargo bench --bench simulation` runs millions and says how fast.
 
 mod client;

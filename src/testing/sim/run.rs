@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use super::conn::Conn;
-use super::datagrams::{Exchange, Handlers, Mail, own_address};
+use super::datagrams::{BATCH_ROOM, Exchange, Handlers, Mail, own_address};
 use super::faults::Faults;
 use super::judge::{judge, nanos};
 use super::kernel::{Shared, SimKernel, address_of};
@@ -23,9 +23,6 @@ use super::{Bug, Sound};
 use crate::kernel::RecvBatch;
 use crate::reactor::{Config, Reactor};
 use crate::session::{DatagramFactory, Factory, Peer};
-
-/// Room for datagrams: a few, so that a batch is full now and then.
-const BATCH_ROOM: usize = 8;
 
 /// What a client says and must hear, in a simulation of somebody's own protocol.
 #[derive(Debug, Clone, Default)]

@@ -151,6 +151,7 @@ impl World {
             self.watch_sleep();
         }
         self.conns[..self.clients].iter_mut().for_each(Conn::settle_events);
+        self.watch_limits();
         self.mail.settle_events();
         if self.faults.interrupts && self.rng.one_in(16) {
             return;

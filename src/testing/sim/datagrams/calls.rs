@@ -5,8 +5,8 @@ use std::io;
 use super::super::plan::{MS, NEVER};
 use super::super::socket::{fails, transfer_fault};
 use super::super::world::{Source, World};
+use super::Mail;
 use super::letter::{ASKS, FURTHER, HEADER, Letter};
-use super::{Mail, Socket};
 use crate::kernel::RecvBatch;
 use crate::session::Datagram;
 
@@ -21,6 +21,8 @@ const EHOSTUNREACH: i32 = 113;
 const REST: u64 = 10 * MS;
 /// Replies may be so late: rounding, polls that return late, and turns in between.
 const LATE: u64 = 25 * MS;
+/// A socket that was not touched for so long waits for something.
+const QUIET: u64 = 100 * MS;
 
 pub(super) fn recv(world: &mut World, at: usize, batch: &mut RecvBatch) -> io::Result<bool> {
     world.count(128 + at as u64);
@@ -64,7 +66,8 @@ pub(super) fn recv(world: &mut World, at: usize, batch: &mut RecvBatch) -> io::R
 
 /// What must hold for every call.
 fn check_call(world: &mut World, at: usize, allowed: bool, what: &str) -> io::Result<()> {
-    let (socket, now) = (&world.mail.sockets[at], world.now);
+    let (socket, now) = (&mut world.mail.sockets[at], world.now);
+    socket.touched_at = now;
     if !socket.open || !allowed {
         world.fail(format!("datagram socket {at} was {what} without an event that says so"));
         return fails(EPIPE);
@@ -103,6 +106,7 @@ fn take(world: &mut World, number: usize, batch: &mut RecvBatch) {
     let from = mail.speakers[letter.speaker].address();
     batch.push(letter.len, from);
     mail.letters[number].received_at = world.now;
+    mail.sockets[letter.socket].taken += 1;
     mail.counted.received += 1;
     mail.counted.bytes_in += letter.len as u64;
     world.trace_mail(number, letter.len);
@@ -264,26 +268,54 @@ fn check_moment(mail: &mut Mail, at: usize, number: usize, which: u8, now: u64) 
     Ok(())
 }
 
-/// The reactor closes a socket: what had arrived before the drain began must have been received and answered.
+/// The reactor closes a socket.
 pub(super) fn close(world: &mut World, at: usize) {
     world.count(136);
-    let cut_off = world.was_cut_off();
-    let (before, max_waiting) = (world.mail.before_stop, world.mail.max_waiting);
+    let what = check_close(world, at).map(|what| format!("datagram socket {at} was {what}"));
     let socket = &mut world.mail.sockets[at];
-    let Socket { unsettled, registered, peak, .. } = *socket;
     (socket.open, socket.pending) = (false, false);
-    let left = std::mem::take(&mut socket.queue);
-    let lost = left.iter().any(|number| *number < before);
-    world.mail.counted.left += left.len() as u64;
-    if !cut_off && registered {
-        if world.stopped_at.is_none() {
-            world.fail(format!("datagram socket {at} was closed without an order to stop"));
-        } else if lost {
-            world.fail(format!("datagram socket {at} was closed before everything was received"));
-        } else if unsettled > 0 && peak <= max_waiting {
-            world.fail(format!("datagram socket {at} was closed with {unsettled} replies unsent"));
-        }
+    let left = socket.queue.len();
+    socket.queue.clear();
+    world.mail.counted.left += left as u64;
+    if let Some(what) = what {
+        world.fail(what);
     }
+}
+
+/// What had arrived before the drain began must have been received and answered, and then nothing keeps a socket open.
+fn check_close(world: &World, at: usize) -> Option<&'static str> {
+    let mail = &world.mail;
+    let socket = &mail.sockets[at];
+    // Where replies were dropped nobody knows here which are still to come.
+    let sure = socket.peak <= mail.max_waiting;
+    let left = socket.queue.iter().any(|number| *number < mail.before_stop);
+    match world.stopped_at {
+        _ if !socket.registered || world.stops_taken > 1 => None,
+        None => Some("closed without an order to stop"),
+        Some(_) if !world.was_cut_off() && left => Some("closed before everything was received"),
+        Some(_) if !world.was_cut_off() && sure && socket.unsettled > 0 => Some("closed with replies unsent"),
+        Some(stop) if world.was_cut_off() && sure && world.now > stop.max(socket.touched_at) + QUIET => {
+            kept_open(mail, at, world.now)
+        }
+        Some(_) => None,
+    }
+}
+
+/// The drain's time was up before the socket was done, and the server had not touched it for long: was there a cause?
+fn kept_open(mail: &Mail, at: usize, now: u64) -> Option<&'static str> {
+    let socket = &mail.sockets[at];
+    if socket.unsettled == 0 && socket.queue.is_empty() {
+        return Some("kept open by a drain with nothing left to do");
+    }
+    let overdue = |letter: &Letter| {
+        let waits = |which| {
+            letter.settled >> which & 1 == 0 && letter.received_at + letter.asks.delay(which) + LATE < now
+        };
+        letter.socket == at && letter.received_at != NEVER && (0..letter.asks.replies()).any(waits)
+    };
+    let owes = mail.letters.iter().filter(|letter| !mail.is_guarded(mail.speakers[letter.speaker].port));
+    let mut owes = owes.filter(|letter| !letter.anonymous);
+    (!socket.refused && owes.any(overdue)).then_some("cut off with replies that were due")
 }
 
 impl World {

@@ -147,7 +147,7 @@ impl Speaker {
         self.socket = socket;
         let within = rng.pick(&[MS, 30 * MS, 500 * MS]);
         self.send_at = rng.nanos_below(within);
-        self.left = rng.between(1, 12);
+        self.left = rng.between(1, 24);
         self.burst = rng.pick(&[1, 1, 3, 12]);
         self.gap = rng.pick(&[MS / 8, 12 * MS, 50 * MS]);
         self.anonymous = 0;

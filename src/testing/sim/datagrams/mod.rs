@@ -24,6 +24,8 @@ use crate::session::MAX_DATAGRAM;
 
 /// The server's datagram sockets are at this port and the next.
 const FIRST_OWN_PORT: u16 = 9_000;
+/// Room for datagrams: a few, so that a batch is full now and then.
+pub(super) const BATCH_ROOM: usize = 4;
 /// Fillers begin at different places of one pool of bytes.
 const OFFSETS: usize = 4096;
 
@@ -51,6 +53,8 @@ pub(super) struct Mail {
     pub(super) any_source_port: bool,
     /// The most replies that may wait in the server's queue, and as many may be held back.
     pub(super) max_waiting: u64,
+    /// Datagrams the server may receive at one time.
+    pub(super) budget: u32,
     /// Replies the reactor says it had to drop, as of its last turn.
     pub(super) overflow: u64,
     pub(super) counted: Tally,
@@ -95,6 +99,7 @@ impl Mail {
         self.counted = Tally::default();
         self.any_source_port = config.any_source_port;
         self.max_waiting = config.limits.datagrams as u64;
+        self.budget = config.limits.frame_budget - 1 + u32::try_from(BATCH_ROOM).unwrap_or(u32::MAX);
         self.talking = 0;
         if self.count == 0 {
             return;
@@ -115,6 +120,7 @@ impl Mail {
         }
     }
 
+    /// A turn is over: all events so far were noted.
     pub(super) fn settle_events(&mut self) {
         self.sockets[..self.count].iter_mut().for_each(Socket::settle_events);
     }
@@ -183,6 +189,19 @@ impl World {
                 socket.queue.push_back(number);
                 self.edge(Source::Socket(at));
             }
+        }
+    }
+
+    /// A turn is over: neither may more have been received than its budget allows, nor may more replies wait than the
+    /// limits allow, in the queues or held back.
+    pub(super) fn watch_limits(&mut self) {
+        let mail = &self.mail;
+        let greedy = |socket: &Socket| socket.taken > socket.served * mail.budget;
+        let most = 2 * mail.max_waiting * mail.count as u64 + mail.overflow;
+        if mail.sockets[..mail.count].iter().any(greedy) {
+            self.fail("a turn received more datagrams than its budget allows".to_owned());
+        } else if mail.counted.unsettled() > most {
+            self.fail("more replies are kept than the limits allow".to_owned());
         }
     }
 

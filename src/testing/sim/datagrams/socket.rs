@@ -16,6 +16,9 @@ use super::{FIRST_OWN_PORT, calls};
 use crate::kernel::{DatagramSocket, Planted, Readiness, RecvBatch, Token};
 use crate::session::Datagram;
 
+/// How often a turn may serve a socket without an event: its deadline, its turn in the queue, the order to stop.
+const SERVED: u32 = 3;
+
 /// Where the server's datagram socket is.
 pub(in super::super) fn own_address(at: usize) -> SocketAddr {
     let port = FIRST_OWN_PORT + u16::try_from(at).expect("few sockets");
@@ -47,6 +50,8 @@ pub(in super::super) struct Socket {
     pub(super) refused: bool,
     /// The last moment at which the server knew of something that kept it from sending.
     pub(super) clear_since: u64,
+    /// The last call on it.
+    pub(super) touched_at: u64,
     /// Out of buffers: not to be touched before this.
     pub(super) rests_until: u64,
     /// An error about an earlier reply, which the next call reports.
@@ -56,6 +61,9 @@ pub(in super::super) struct Socket {
     pub(super) may_write: u32,
     /// A drain has asked without an event.
     pub(super) asked: bool,
+    /// How often it may be served in this turn at most, and the datagrams received in it.
+    pub(super) served: u32,
+    pub(super) taken: u32,
     /// Replies that are not sent or refused for good, and the most there ever were.
     pub(super) unsettled: u64,
     pub(super) peak: u64,
@@ -76,6 +84,7 @@ impl Socket {
             leave_gap: rng.pick(&[0, MS / 8, 5 * MS]),
             leave_at: NEVER,
             may_write: 1,
+            served: SERVED,
             ..Self::default()
         };
     }
@@ -88,6 +97,7 @@ impl Socket {
 
     /// An event with this readiness was reported.
     pub(in super::super) fn note_event(&mut self, ready: Readiness, now: u64) {
+        self.served += 1;
         self.may_read += u32::from(ready.has(Readiness::READABLE));
         if ready.has(Readiness::WRITABLE) {
             self.may_write += 1;
@@ -101,6 +111,7 @@ impl Socket {
     pub(in super::super) fn settle_events(&mut self) {
         self.may_read = self.may_read.min(1);
         self.may_write = self.may_write.min(1);
+        (self.served, self.taken) = (SERVED, 0);
     }
 
     /// Half of the buffer is free, as Linux has it (sock_writeable).
