@@ -206,7 +206,7 @@ planted_bugs! {
     planted_bug_deadline_forgotten: DeadlineForgotten within 100,
     planted_bug_paused_forgotten: PausedForgotten within 100,
     planted_bug_port_requeue_lost: PortRequeueLost within 100,
-    planted_bug_datagram_budget_ignored: DatagramBudgetIgnored within 100,
+    planted_bug_datagram_budget_ignored: DatagramBudgetIgnored within 300,
     planted_bug_datagram_batch_drains: DatagramBatchDrains within 100,
     planted_bug_unsent_datagrams_forgotten: UnsentDatagramsForgotten within 100,
     planted_bug_datagram_retry_forgotten: DatagramRetryForgotten within 100,

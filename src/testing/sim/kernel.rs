@@ -215,7 +215,7 @@ impl<B: Bug> Kernel for SimKernel<B> {
             for conn in &mut world.conns[..world.clients] {
                 conn.sent_at_stop = conn.sent;
             }
-            world.mail.before_stop = world.mail.letters.len();
+            world.mail.note_stop();
         }
         world.stops_taken += stops;
         Signals { stops, last: SIGTERM, ..Signals::default() }

@@ -115,7 +115,7 @@ fn draw_len(rng: &mut Rng) -> usize {
         0..8 => 0,
         8..48 => HEADER + rng.below(60),
         48..63 => HEADER + rng.below(1400),
-        _ if rng.one_in(8) => MAX_DATAGRAM,
+        _ if rng.one_in(16) => MAX_DATAGRAM,
         _ => HEADER + rng.below(9000),
     }
 }
@@ -136,7 +136,8 @@ pub(in super::super) struct Speaker {
 }
 
 impl Speaker {
-    pub(super) fn begin(&mut self, id: usize, socket: usize, expected: usize, rng: &mut Rng) {
+    /// A client that begins at any time; some begin just when the server is ordered to stop.
+    pub(super) fn begin(&mut self, id: usize, socket: usize, stop: u64, rng: &mut Rng) {
         let id = u16::try_from(id).unwrap_or(0);
         self.port = match rng.below(16) {
             0 => 1 + id,
@@ -146,13 +147,12 @@ impl Speaker {
         };
         self.socket = socket;
         let within = rng.pick(&[MS, 30 * MS, 500 * MS]);
-        self.send_at = rng.nanos_below(within);
+        let begin = rng.nanos_below(within);
+        self.send_at = if stop != NEVER && rng.coin() { stop } else { begin };
         self.left = rng.between(1, 24);
-        self.burst = rng.pick(&[1, 1, 3, 12]);
+        self.burst = rng.pick(&[1, 3, 24]);
         self.gap = rng.pick(&[MS / 8, 12 * MS, 50 * MS]);
         self.anonymous = 0;
-        self.settled.clear();
-        self.settled.resize(expected, 0);
     }
 
     pub(super) fn address(&self) -> SocketAddr {

@@ -116,8 +116,16 @@ impl Mail {
         let expected = self.exchange.as_ref().map_or(1, |exchange| exchange.hears.len());
         for id in 0..self.talking {
             let socket = rng.below(self.count);
-            self.speakers[id].begin(id, socket, expected, rng);
+            self.speakers[id].begin(id, socket, setting.stops[0], rng);
+            self.speakers[id].settled.clear();
+            self.speakers[id].settled.resize(expected, 0);
         }
+    }
+
+    /// An order to stop is taken: whatever is in a queue now must be answered.
+    pub(super) fn note_stop(&mut self) {
+        self.before_stop = self.letters.len();
+        self.sockets[..self.count].iter_mut().for_each(|socket| socket.served += 1);
     }
 
     /// A turn is over: all events so far were noted.

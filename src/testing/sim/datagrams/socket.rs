@@ -16,8 +16,8 @@ use super::{FIRST_OWN_PORT, calls};
 use crate::kernel::{DatagramSocket, Planted, Readiness, RecvBatch, Token};
 use crate::session::Datagram;
 
-/// How often a turn may serve a socket without an event: its deadline, its turn in the queue, the order to stop.
-const SERVED: u32 = 3;
+/// How often a turn may serve a socket without an event: for its deadline, and out of the queue.
+const SERVED: u32 = 2;
 
 /// Where the server's datagram socket is.
 pub(in super::super) fn own_address(at: usize) -> SocketAddr {
@@ -79,7 +79,7 @@ impl Socket {
         *self = Self {
             each: rng.coin(),
             queue,
-            room: rng.pick(&[2, 8, 64]),
+            room: rng.pick(&[2, 8, 64, 64]),
             out_room: rng.between(1, 8),
             leave_gap: rng.pick(&[0, MS / 8, 5 * MS]),
             leave_at: NEVER,
