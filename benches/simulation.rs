@@ -28,4 +28,7 @@ fn main() {
     println!("  {:.0} bytes read from each", per(sum.bytes_received, sum.connections));
     println!("  {:.0} bytes written to each", per(sum.bytes_sent, sum.connections));
     println!("  {:.0} kernel operations", per(sum.operations, runs));
+    let (udp, drops) = (&sum.datagrams, sum.kernel_drops);
+    println!("  {:.1} datagrams received, {:.1} sent", per(udp.received, runs), per(udp.sent, runs));
+    println!("  in all {udp:?}, {drops} dropped by the kernel");
 }

@@ -102,6 +102,9 @@ pub trait Stream: Read + Write + Remote {
 /// # Ok::<(), io::Error>(())
 /// ```
 pub trait DatagramSocket: fmt::Debug {
+    /// A bug planted on purpose, as for [`Stream::PLANTED`].
+    const PLANTED: Planted = Planted::Nothing;
+
     /// Adds at least one datagram to `batch`, at most as many as it has room for, and says whether the socket's queue
     /// was empty after the last one.
     ///
@@ -165,7 +168,8 @@ impl Readiness {
     }
 }
 
-/// Bugs of the kind event loops have. A simulated kernel names one in [`Stream::PLANTED`]; the driver then has it.
+/// Bugs of the kind event loops have. A simulated kernel names one in [`Stream::PLANTED`] and
+/// [`DatagramSocket::PLANTED`]; the driver then has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Planted {
@@ -191,6 +195,22 @@ pub enum Planted {
     DeadlineForgotten,
     /// Freed descriptors do not wake listeners that wait at the connection limit.
     PausedForgotten,
+    /// A datagram socket whose budget is spent is not queued again.
+    PortRequeueLost,
+    /// A datagram socket's budget is never spent.
+    DatagramBudgetIgnored,
+    /// Any batch of datagrams counts as the last that was there.
+    DatagramBatchDrains,
+    /// Replies that a datagram socket has no room for are dropped, and not counted.
+    UnsentDatagramsForgotten,
+    /// A datagram socket without buffers waits for an event, which does not come.
+    DatagramRetryForgotten,
+    /// Nothing wakes the loop for replies that are held back.
+    HeldReplyForgotten,
+    /// A drain does not look at what is queued for a datagram socket.
+    DatagramDrainHasty,
+    /// What the kernel dropped is forgotten when its socket is closed.
+    KernelDropsForgotten,
 }
 
 /// What an event refers to. Packs the slot's key and a sequence number, so that a key used again never

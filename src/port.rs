@@ -7,7 +7,7 @@ use std::io;
 
 use crate::attempt::{Attempt, Failure, FailureClass, attempt};
 use crate::connection::Progress;
-use crate::kernel::{DatagramSocket, Readiness, RecvBatch};
+use crate::kernel::{DatagramSocket, Planted, Readiness, RecvBatch};
 use crate::session::{Datagrams, Guard, Pass, Tick};
 
 /// One datagram socket and the state on it.
@@ -38,7 +38,7 @@ impl<D: DatagramSocket> Port<D> {
             if !self.can_receive() {
                 return if self.datagrams.is_done() { Progress::Closed } else { Progress::Blocked };
             }
-            if pass.is_spent() {
+            if pass.is_spent() && !planted::<D>(Planted::DatagramBudgetIgnored) {
                 return Progress::Yielded;
             }
             self.fill(batch, guard, pass);
@@ -56,6 +56,9 @@ impl<D: DatagramSocket> Port<D> {
     /// The server is draining: what the kernel has queued is answered, then nothing more is taken.
     pub fn handle_stop(&mut self, batch: &mut RecvBatch, guard: &Guard, pass: &mut Pass) -> Progress {
         self.datagrams.handle_stop();
+        if planted::<D>(Planted::DatagramDrainHasty) {
+            self.datagrams.handle_emptied();
+        }
         // Empty is what the kernel says is empty: the event of what has arrived may still be under way.
         self.ready = self.ready.and(Readiness::READABLE);
         self.drive(batch, guard, pass)
@@ -63,7 +66,8 @@ impl<D: DatagramSocket> Port<D> {
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self, pass: &Pass) -> Option<Tick> {
-        Tick::earliest(self.datagrams.poll_timeout(pass), self.retry_at)
+        let held = self.datagrams.poll_timeout(pass).filter(|_| !planted::<D>(Planted::HeldReplyForgotten));
+        Tick::earliest(held, self.retry_at)
     }
 
     /// The socket.
@@ -94,7 +98,7 @@ impl<D: DatagramSocket> Port<D> {
         batch.clear();
         match attempt(|| self.socket.recv_batch(batch)) {
             Attempt::Done(empty) => {
-                if empty {
+                if empty || planted::<D>(Planted::DatagramBatchDrains) {
                     self.emptied();
                 }
                 for (data, from) in batch.iter() {
@@ -124,9 +128,18 @@ impl<D: DatagramSocket> Port<D> {
                     pass.datagrams_mut().sent += count as u64;
                     self.datagrams.consume_output(count);
                 }
-                Attempt::WouldBlock => self.ready = self.ready.without(Readiness::WRITABLE),
+                Attempt::WouldBlock => self.note_full(),
                 Attempt::Failed(failure) => self.note_unsent(failure, pass),
             }
+        }
+    }
+
+    /// An event announces room.
+    fn note_full(&mut self) {
+        self.ready = self.ready.without(Readiness::WRITABLE);
+        if planted::<D>(Planted::UnsentDatagramsForgotten) {
+            let count = self.datagrams.poll_output().len();
+            self.datagrams.consume_output(count);
         }
     }
 
@@ -141,10 +154,20 @@ impl<D: DatagramSocket> Port<D> {
 
     /// No event announces free memory or buffers.
     fn note_failure(&mut self, failure: Failure, pass: &mut Pass) {
-        if failure.class == FailureClass::Exhausted {
+        if failure.class != FailureClass::Exhausted {
+            return;
+        }
+        if planted::<D>(Planted::DatagramRetryForgotten) {
+            self.ready = Readiness::NONE;
+        } else {
             self.retry_at = Some(pass.now().tick.after(pass.spans.retry));
         }
     }
+}
+
+/// Whether the simulated kernel below has planted this bug; a constant.
+const fn planted<D: DatagramSocket>(bug: Planted) -> bool {
+    D::PLANTED as u8 == bug as u8
 }
 
 /// Sends some replies from the front, and says how many and their bytes.

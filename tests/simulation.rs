@@ -4,13 +4,16 @@
 
 #![allow(clippy::print_stdout, reason = "asked for by the environment")]
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use oneloop::codec::{LengthPrefixed, Raw};
 use oneloop::kernel::Planted;
-use oneloop::services::Echo;
-use oneloop::session::{CloseReason, Framed};
-use oneloop::testing::sim::{Bug, Failure, Report, Simulation, Sound, run_seed, survives_any_kernel};
+use oneloop::services::{Echo, Greet, GreetConfig};
+use oneloop::session::{CloseReason, DatagramContext, DatagramHandler, EachDatagram, Framed};
+use oneloop::testing::sim::{
+    Bug, Failure, Report, Simulation, Sound, run_seed, survives_any_kernel, survives_any_kernel_datagrams,
+};
 
 /// How many seeds every `cargo test` lives through.
 const SEEDS: u64 = 30_000;
@@ -66,6 +69,18 @@ fn assert_runs_are_worth_their_name(sum: &Report, runs: u64) {
     if runs < 10_000 {
         return;
     }
+    assert!(sum.datagrams.received >= 8 * runs, "fewer than 8 datagrams a run: {sum:?}");
+    let udp = &sum.datagrams;
+    for (name, count) in [
+        ("sent", udp.sent),
+        ("guarded", udp.guarded),
+        ("overflow", udp.overflow),
+        ("send_errors", udp.send_errors),
+        ("recv_errors", udp.recv_errors),
+        ("kernel_drops", sum.kernel_drops),
+    ] {
+        assert!(10 * count >= runs, "datagrams {name}={count} in {runs} runs");
+    }
     for (name, count) in CloseReason::NAMES.iter().zip(sum.closed) {
         let never = ["closed"].contains(name);
         assert_eq!(count == 0, never, "{count} connections ended as {name}");
@@ -102,6 +117,50 @@ fn a_protocol_that_depends_on_how_bytes_are_cut_does_not_survive() {
         }
     }
     survives_any_kernel(500, |_| Framed::new(Raw, CountsReads), b"hello, world", b"x");
+}
+
+#[test]
+fn datagram_handlers_of_ones_own_survive() {
+    let echo = || EachDatagram::new(Echo);
+    survives_any_kernel_datagrams(500, move |_| echo(), b"any bytes at all", &[b"any bytes at all"]);
+    survives_any_kernel_datagrams(500, move |_| echo(), b"", &[b""]);
+    let config = GreetConfig { delay: Duration::from_millis(15), ..GreetConfig::default() };
+    let greet = EachDatagram::new(Greet::new(Arc::new(config)));
+    survives_any_kernel_datagrams(500, move |_| greet.clone(), b"Ada", &[b"Hello, Ada!"]);
+}
+
+/// Answers with a counter.
+struct Numbers(u8);
+
+impl DatagramHandler for Numbers {
+    fn on_datagram(&mut self, _data: &[u8], cx: &mut DatagramContext<'_>) {
+        self.0 = self.0.wrapping_add(1);
+        cx.reply(&[self.0]);
+    }
+}
+
+#[test]
+#[should_panic(expected = "answered wrongly")]
+fn a_handler_whose_answers_depend_on_what_came_before_does_not_survive() {
+    survives_any_kernel_datagrams(500, |_| Numbers(0), b"which?", &[&[1]]);
+}
+
+/// Forgets every third datagram.
+struct Forgets(u8);
+
+impl DatagramHandler for Forgets {
+    fn on_datagram(&mut self, data: &[u8], cx: &mut DatagramContext<'_>) {
+        self.0 = (self.0 + 1) % 3;
+        if self.0 > 0 {
+            cx.reply(data);
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "seed ")]
+fn a_handler_that_forgets_some_does_not_survive() {
+    survives_any_kernel_datagrams(500, |_| Forgets(0), b"still there?", &[b"still there?"]);
 }
 
 /// The first seed that finds the bug.
@@ -146,4 +205,12 @@ planted_bugs! {
     planted_bug_generation_ignored: GenerationIgnored within 100,
     planted_bug_deadline_forgotten: DeadlineForgotten within 100,
     planted_bug_paused_forgotten: PausedForgotten within 100,
+    planted_bug_port_requeue_lost: PortRequeueLost within 100,
+    planted_bug_datagram_budget_ignored: DatagramBudgetIgnored within 300,
+    planted_bug_datagram_batch_drains: DatagramBatchDrains within 100,
+    planted_bug_unsent_datagrams_forgotten: UnsentDatagramsForgotten within 100,
+    planted_bug_datagram_retry_forgotten: DatagramRetryForgotten within 100,
+    planted_bug_held_reply_forgotten: HeldReplyForgotten within 100,
+    planted_bug_datagram_drain_hasty: DatagramDrainHasty within 100,
+    planted_bug_kernel_drops_forgotten: KernelDropsForgotten within 100,
 }

@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
-use super::{Entry, Reactor, Slot};
+use super::{Entry, Reactor, Slot, planted};
 use crate::address::Address;
 use crate::connection::Progress;
 use crate::error::Error;
-use crate::kernel::{DatagramSocket, Kernel, Readiness, RecvBatch, Token};
+use crate::kernel::{DatagramSocket, Kernel, Planted, Readiness, RecvBatch, Token};
 use crate::port::Port;
 use crate::session::{DatagramFactory, Datagrams, Guard, Peer};
 
@@ -52,6 +52,11 @@ impl<K: Kernel> Reactor<K> {
         Ok(())
     }
 
+    /// The room to receive into, which a simulation keeps from one reactor to the next.
+    pub(crate) const fn batch_mut(&mut self) -> &mut Option<Box<RecvBatch>> {
+        &mut self.shared.batch
+    }
+
     /// Datagrams the kernel has dropped because they were not taken in time.
     pub(super) fn kernel_drops(&self) -> u64 {
         let open = self.shared.ports.iter().filter_map(|token| self.port(*token)?.socket().kernel_drops());
@@ -95,15 +100,17 @@ impl<K: Kernel> Reactor<K> {
         let deadline = port.poll_timeout(&self.pass);
         match progress {
             Progress::Closed => self.close_port(token),
-            Progress::Yielded => self.requeue(token),
-            Progress::Idle | Progress::Blocked => {}
+            Progress::Yielded if !planted::<K>(Planted::PortRequeueLost) => self.requeue(token),
+            Progress::Yielded | Progress::Idle | Progress::Blocked => {}
         }
         self.arm(token, deadline);
     }
 
     pub(super) fn close_port(&mut self, token: Token) {
         let drops = self.port(token).and_then(|port| port.socket().kernel_drops());
-        self.shared.drops += drops.unwrap_or(0);
+        if !planted::<K>(Planted::KernelDropsForgotten) {
+            self.shared.drops += drops.unwrap_or(0);
+        }
         self.shared.ports.retain(|other| *other != token);
         self.remove(token);
     }

@@ -9,6 +9,7 @@ impl World {
         let (token, pending) = match source {
             Source::Conn(id) => (self.conns[id].token, &mut self.conns[id].pending),
             Source::Listener(at) => (self.listeners[at].token, &mut self.listeners[at].pending),
+            Source::Socket(at) => (self.mail.sockets[at].token, &mut self.mail.sockets[at].pending),
         };
         if token.is_some() && !*pending {
             *pending = true;
@@ -50,6 +51,13 @@ impl World {
                 let waiting = !listener.queue.is_empty();
                 (listener.token?, if waiting { Readiness::READABLE } else { Readiness::NONE })
             }
+            Source::Socket(at) => {
+                let socket = &mut self.mail.sockets[at];
+                socket.pending = false;
+                let ready = socket.level();
+                socket.note_event(ready, self.now);
+                (socket.token?, ready)
+            }
         };
         (ready != Readiness::NONE).then_some(Event { token, ready })
     }
@@ -71,6 +79,15 @@ impl World {
                 events.push(Event { token, ready });
             }
         }
+        if self.faults.spurious && self.mail.count > 0 && self.rng.one_in(4) {
+            let socket = &mut self.mail.sockets[self.rng.below(self.mail.count)];
+            if let Some(token) = socket.token {
+                let lie = if self.rng.coin() { Readiness::READABLE } else { Readiness::WRITABLE };
+                let ready = socket.level().and(lie);
+                socket.note_event(ready, self.now);
+                events.push(Event { token, ready });
+            }
+        }
         if self.faults.ghosts && !self.closed.is_empty() && self.rng.one_in(4) {
             let token = self.closed[self.rng.below(self.closed.len())];
             let ready = Readiness::READABLE.and(Readiness::WRITABLE).and(Readiness::READ_CLOSED);
@@ -88,6 +105,11 @@ impl World {
         for conn in &mut self.conns[..self.clients] {
             if conn.token == Some(event.token) {
                 conn.note_event(event.ready);
+            }
+        }
+        for socket in &mut self.mail.sockets[..self.mail.count] {
+            if socket.token == Some(event.token) {
+                socket.note_event(event.ready, self.now);
             }
         }
     }

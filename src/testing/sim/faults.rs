@@ -35,6 +35,10 @@ pub(super) struct Faults {
     pub(super) wall_jumps: bool,
     /// A short write that fills the buffer counts as a refusal, as Linux has it; else only EAGAIN does.
     pub(super) short_write_arms: bool,
+    /// A reply is refused for good: too long, forbidden, no route.
+    pub(super) send_errors: bool,
+    /// ICMP messages about replies that found nobody.
+    pub(super) icmp: bool,
 }
 
 impl Faults {
@@ -58,6 +62,8 @@ impl Faults {
             late: on(13),
             wall_jumps: on(14),
             short_write_arms: on(15),
+            send_errors: on(16),
+            icmp: on(17),
         }
     }
 }

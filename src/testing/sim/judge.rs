@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::conn::{Conn, Saw};
+use super::datagrams;
 use super::plan::{Answer, Dial, Ending, MS, Service};
 use super::world::World;
 use crate::reactor::{Config, OverLimit, Stats};
@@ -18,6 +19,7 @@ pub(super) fn judge(world: &World, stats: &Stats, config: &Config) -> Result<(),
     }
     let latest = world.stopped_at.unwrap_or(world.ended_at).saturating_add(world.drain + LATE);
     must(world.ended_at <= latest, "the drain took longer than its limit")?;
+    datagrams::judge(world, stats)?;
     judge_counters(world, stats)
 }
 
@@ -193,7 +195,7 @@ impl Judge<'_> {
 
 /// What the kernel has counted and what the reactor has must be the same.
 fn judge_counters(world: &World, stats: &Stats) -> Result<(), String> {
-    let counted = &world.counted;
+    let (counted, mail) = (&world.counted, &world.mail.counted);
     for (name, kernel, reactor) in [
         ("open", 0, stats.open),
         ("accepted", counted.accepted, stats.accepted),
@@ -202,8 +204,8 @@ fn judge_counters(world: &World, stats: &Stats) -> Result<(), String> {
         ("accept_errors", counted.accept_errors, stats.accept_errors),
         ("accept_pauses", counted.accept_pauses, stats.accept_pauses),
         ("shed", counted.shed, stats.shed),
-        ("bytes_in", counted.bytes_read, stats.traffic.bytes_in),
-        ("bytes_out", counted.bytes_written, stats.traffic.bytes_out),
+        ("bytes_in", counted.bytes_read + mail.bytes_in, stats.traffic.bytes_in),
+        ("bytes_out", counted.bytes_written + mail.bytes_out, stats.traffic.bytes_out),
     ] {
         if kernel != reactor {
             return Err(format!("the reactor counts {name}={reactor}, the kernel {kernel}"));

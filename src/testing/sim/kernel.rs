@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::Bug;
 use super::conn::Side;
+use super::datagrams::SimDatagrams;
 use super::plan::{Answer, Dial, NEVER};
 use super::socket::{accept_fault, read, shutdown, write};
 use super::world::{Source, World};
@@ -60,6 +61,11 @@ impl<B> SimKernel<B> {
         SimListener { world: Rc::clone(&self.world), at }
     }
 
+    /// A datagram socket, which takes a descriptor.
+    pub(super) fn datagrams(&self, at: usize) -> SimDatagrams<B> {
+        SimDatagrams::open(&self.world, at)
+    }
+
     fn stream(&self, id: usize) -> SimStream<B> {
         SimStream { world: Rc::clone(&self.world), id, bug: PhantomData }
     }
@@ -68,7 +74,7 @@ impl<B> SimKernel<B> {
 impl<B: Bug> Kernel for SimKernel<B> {
     type Stream = SimStream<B>;
     type Listener = SimListener;
-    type Datagrams = SimDatagrams;
+    type Datagrams = SimDatagrams<B>;
 
     #[inline]
     fn now(&mut self) -> Instant {
@@ -188,8 +194,16 @@ impl<B: Bug> Kernel for SimKernel<B> {
         Ok(())
     }
 
-    fn register_datagrams(&mut self, socket: &mut SimDatagrams, _token: Token) -> io::Result<()> {
-        match *socket {}
+    fn register_datagrams(&mut self, socket: &mut SimDatagrams<B>, token: Token) -> io::Result<()> {
+        let mut world = self.world.borrow_mut();
+        world.count(12);
+        if world.faults.register && world.rng.one_in(8) {
+            return Err(io::Error::from_raw_os_error(ENOSPC));
+        }
+        let registered = &mut world.mail.sockets[socket.at];
+        (registered.token, registered.registered) = (Some(token), true);
+        world.edge(Source::Socket(socket.at));
+        Ok(())
     }
 
     fn take_signals(&mut self) -> Signals {
@@ -201,26 +215,10 @@ impl<B: Bug> Kernel for SimKernel<B> {
             for conn in &mut world.conns[..world.clients] {
                 conn.sent_at_stop = conn.sent;
             }
+            world.mail.note_stop();
         }
         world.stops_taken += stops;
         Signals { stops, last: SIGTERM, ..Signals::default() }
-    }
-}
-
-/// The simulated kernel has no datagram sockets yet.
-#[derive(Debug)]
-pub(super) enum SimDatagrams {}
-
-impl crate::kernel::DatagramSocket for SimDatagrams {
-    fn recv_batch(&mut self, _batch: &mut crate::kernel::RecvBatch) -> io::Result<bool> {
-        match *self {}
-    }
-
-    fn send_batch<'a>(
-        &mut self,
-        _batch: impl ExactSizeIterator<Item = crate::session::Datagram<'a>>,
-    ) -> io::Result<usize> {
-        match *self {}
     }
 }
 

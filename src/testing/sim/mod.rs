@@ -4,17 +4,22 @@
 //! what kernels may do. Reads and writes are short, calls are interrupted, buffers run out; events come
 //! late, twice, in any order, for nothing and for the dead; descriptors and connections are scarce; the wall
 //! clock jumps. Every byte carries its connection and its offset, and is checked when it is written.
+//! In half of the runs datagram sockets are on the same loop, with queues that overflow, batches of any size,
+//! and errors about replies; every datagram carries its number, and its replies are checked when they are sent.
 //!
 //! What must hold: a client that ended its side hears an answer to everything, then the end of the stream;
 //! no connection stalls until a limit ends it, and no limit is late; nothing is read or written without an
 //! event that allows it; no memory is kept beyond the limits; a drain loses nothing that had arrived; in the end
-//! every descriptor, slot and deadline is back, and the reactor's counters are the kernel's.
+//! every descriptor, slot and deadline is back, and the reactor's counters are the kernel's. Each reply to a
+//! datagram is sent once, whole, in order, in time and to its client, or is counted as lost.
 //!
-//! [`Simulation`] runs the crate's own services, [`survives_any_kernel`] your protocol. `cargo test --test
+//! [`Simulation`] runs the crate's own services, [`survives_any_kernel`] your protocol,
+//! [`survives_any_kernel_datagrams`] your datagram handler. `cargo test --test
 //! simulation` runs tens of thousands of seeds; `cargo bench --bench simulation` runs millions and says how fast.
 
 mod client;
 mod conn;
+mod datagrams;
 mod events;
 mod faults;
 mod judge;
@@ -31,9 +36,10 @@ mod world;
 pub use self::report::{Failure, Report};
 pub use self::run::Simulation;
 
+use self::datagrams::Exchange;
 use self::run::Conversation;
 use crate::kernel::Planted;
-use crate::session::{Peer, Protocol, factory};
+use crate::session::{DatagramHandler, Peer, Protocol, datagram_factory, factory};
 
 /// A bug for the driver above the simulated kernel, as a type, so that production pays nothing for it.
 pub trait Bug: std::fmt::Debug + 'static {
@@ -90,7 +96,47 @@ pub fn survives_any_kernel<P: Protocol + 'static>(
     hears: &[u8],
 ) {
     let conversation = Conversation { says: says.to_vec(), hears: hears.to_vec() };
-    let mut simulation = Simulation::<Sound>::with(Some(factory(make)), Some(conversation));
+    survive(Simulation::with(Some(factory(make)), Some(conversation)), seeds);
+}
+
+/// Runs a datagram handler of your own under `seeds` kernels, none of them kind.
+///
+/// In each run several clients send `says`, some of them often and many at once, to one or two sockets with a handler
+/// each; a few connections are served by the same loop. For each datagram that the server receives its sender must be
+/// sent each of `hears`, in any order, at once or later, unless there was no room for it. Nothing else may be sent,
+/// and nothing to source ports that are not to be answered.
+///
+/// ```
+/// use oneloop::session::{DatagramContext, DatagramHandler};
+/// use oneloop::testing::sim::survives_any_kernel_datagrams;
+/// use std::time::Duration;
+///
+/// struct Shout;
+///
+/// impl DatagramHandler for Shout {
+///     fn on_datagram(&mut self, data: &[u8], cx: &mut DatagramContext<'_>) {
+///         cx.reply(&data.to_ascii_uppercase());
+///         cx.reply_after(b"...", Duration::from_millis(20));
+///     }
+/// }
+///
+/// survives_any_kernel_datagrams(200, |_socket| Shout, b"hello", &[b"HELLO", b"..."]);
+/// ```
+///
+/// # Panics
+/// With the seed and what broke, when a run fails.
+pub fn survives_any_kernel_datagrams<H: DatagramHandler + 'static>(
+    seeds: u64,
+    make: impl Fn(&Peer) -> H + Send + Sync + 'static,
+    says: &[u8],
+    hears: &[&[u8]],
+) {
+    let hears = hears.iter().map(|reply| reply.to_vec()).collect();
+    let exchange = Exchange { says: says.to_vec(), hears };
+    survive(Simulation::with_datagrams(datagram_factory(make), exchange), seeds);
+}
+
+fn survive(mut simulation: Simulation<Sound>, seeds: u64) {
     for seed in 0..seeds {
         if let Err(failure) = simulation.run(seed) {
             panic!("seed {}: {}", failure.seed, failure.what);

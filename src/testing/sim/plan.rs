@@ -14,6 +14,8 @@ pub(super) const NEVER: u64 = u64::MAX;
 pub(super) const MAX_FRAME: usize = 200;
 /// What every run's connections can be at most.
 const MAX_CLIENTS: usize = 8;
+/// Datagram sockets of a run.
+pub(super) const MAX_SOCKETS: usize = 2;
 
 /// What a connection's protocol is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -162,6 +164,8 @@ pub(super) struct Setting {
     pub(super) listeners: [Service; 3],
     pub(super) listener_count: usize,
     pub(super) clients: usize,
+    /// Datagram sockets.
+    pub(super) sockets: usize,
     pub(super) descriptors: usize,
     /// Orders to stop come at these moments.
     pub(super) stops: [u64; 2],
@@ -170,7 +174,8 @@ pub(super) struct Setting {
 }
 
 impl Setting {
-    pub(super) fn draw(custom: bool, rng: &mut Rng) -> Self {
+    /// `custom` for somebody's own protocol on all listeners, `datagrams` for their own handler of datagrams.
+    pub(super) fn draw(custom: bool, datagrams: bool, rng: &mut Rng) -> Self {
         use Service::{Custom, EchoLen32, EchoLines, EchoRaw, GreetLines, GreetRaw, Source};
         let services =
             [EchoRaw, EchoRaw, EchoLines, EchoLines, EchoLen32, EchoLen32, GreetLines, GreetRaw, Source];
@@ -182,11 +187,13 @@ impl Setting {
         let latest = rng.pick(&[50 * MS, 2000 * MS]);
         let stop = if rng.one_in(4) { rng.nanos_below(latest) } else { NEVER };
         let again = stop != NEVER && rng.one_in(6);
+        let sockets = if custom { 0 } else { rng.pick(&[0, 0, 1, MAX_SOCKETS]).max(usize::from(datagrams)) };
         Self {
             listeners,
             listener_count,
             clients,
-            descriptors: if scarce { listener_count + rng.between(1, 4) } else { 64 },
+            sockets,
+            descriptors: if scarce { listener_count + sockets + rng.between(1, 4) } else { 64 },
             stops: [stop, if again { stop + rng.nanos_below(100 * MS) } else { NEVER }],
             greet_delay: Duration::from_millis(rng.pick(&[0, 0, 1, 20])),
         }
@@ -209,6 +216,7 @@ pub(super) fn draw_config(base: &Config, rng: &mut Rng) -> Config {
         low_water: rng.below(high_water / 2),
         read_budget: rng.pick(&[64, 100, 256, 1024, 4096]),
         frame_budget: rng.pick(&[1, 2, 5, 128]),
+        datagrams: rng.pick(&[2, 8, 1024]),
         ..base.limits.clone()
     };
     Config {
@@ -218,6 +226,7 @@ pub(super) fn draw_config(base: &Config, rng: &mut Rng) -> Config {
         accept_batch: rng.pick(&[1, 2, 64]),
         drain: Duration::from_millis(rng.pick(&[50, 1000, 60_000])),
         connect_timeout: seconds(1, 10, rng),
+        any_source_port: rng.one_in(4),
         ..base.clone()
     }
 }

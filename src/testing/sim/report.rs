@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::world::World;
 use crate::reactor::Stats;
-use crate::session::CloseReason;
+use crate::session::{CloseReason, DatagramTraffic};
 
 /// A run that was survived, or the sum of several.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -18,6 +18,10 @@ pub struct Report {
     pub bytes_received: u64,
     /// Bytes that the reactor wrote.
     pub bytes_sent: u64,
+    /// Datagrams, as the reactor counted them.
+    pub datagrams: DatagramTraffic,
+    /// Datagrams dropped by the simulated kernel because a queue was full.
+    pub kernel_drops: u64,
     /// System calls of the simulated kernel.
     pub operations: u64,
     /// Turns of the loop.
@@ -36,6 +40,8 @@ impl Report {
             connections: stats.accepted + stats.connected,
             bytes_received: world.counted.bytes_read,
             bytes_sent: world.counted.bytes_written,
+            datagrams: stats.datagrams,
+            kernel_drops: stats.kernel_drops,
             operations: world.counted.operations,
             turns: stats.turns,
             closed: stats.closed,
@@ -50,6 +56,8 @@ impl AddAssign for Report {
         self.connections += other.connections;
         self.bytes_received += other.bytes_received;
         self.bytes_sent += other.bytes_sent;
+        add(&mut self.datagrams, &other.datagrams);
+        self.kernel_drops += other.kernel_drops;
         self.operations += other.operations;
         self.turns += other.turns;
         for (sum, more) in self.closed.iter_mut().zip(other.closed) {
@@ -58,6 +66,15 @@ impl AddAssign for Report {
         self.elapsed += other.elapsed;
         self.trace ^= other.trace;
     }
+}
+
+fn add(sum: &mut DatagramTraffic, other: &DatagramTraffic) {
+    sum.received += other.received;
+    sum.sent += other.sent;
+    sum.guarded += other.guarded;
+    sum.overflow += other.overflow;
+    sum.send_errors += other.send_errors;
+    sum.recv_errors += other.recv_errors;
 }
 
 /// A run that broke a promise.

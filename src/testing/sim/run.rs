@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use super::conn::Conn;
+use super::datagrams::{BATCH_ROOM, Exchange, Handlers, Mail, own_address};
 use super::faults::Faults;
 use super::judge::{judge, nanos};
 use super::kernel::{Shared, SimKernel, address_of};
@@ -19,8 +20,9 @@ use super::rng::Rng;
 use super::socket::draw_drought;
 use super::world::World;
 use super::{Bug, Sound};
+use crate::kernel::RecvBatch;
 use crate::reactor::{Config, Reactor};
-use crate::session::{Factory, Peer};
+use crate::session::{DatagramFactory, Factory, Peer};
 
 /// What a client says and must hear, in a simulation of somebody's own protocol.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +40,10 @@ pub struct Simulation<B = Sound> {
     origin: Instant,
     maker: Maker,
     conversation: Option<Conversation>,
+    handlers: Handlers,
+    exchange: Option<Arc<Exchange>>,
+    /// What the reactor receives datagrams into, when it has none.
+    batch: Option<Box<RecvBatch>>,
     bug: PhantomData<B>,
 }
 
@@ -56,8 +62,17 @@ impl<B: Bug> Simulation<B> {
             origin: Instant::now(),
             maker: Maker::new(custom),
             conversation,
+            handlers: Handlers::new(None),
+            exchange: None,
+            batch: None,
             bug: PhantomData,
         }
+    }
+
+    /// A machine for runs of somebody's own datagram handler, beside the crate's own services.
+    pub(super) fn with_datagrams(custom: DatagramFactory, exchange: Exchange) -> Self {
+        let (handlers, exchange) = (Handlers::new(Some(custom)), Some(Arc::new(exchange)));
+        Self { handlers, exchange, ..Self::new() }
     }
 
     /// Lives through the run that follows from `seed`.
@@ -78,17 +93,20 @@ impl<B: Bug> Simulation<B> {
         let kernel = SimKernel::<B>::new(Rc::clone(&self.world), self.origin);
         let mut reactor = Reactor::with_kernel(kernel, config.clone());
         self.listen(&mut reactor)?;
+        self.open_sockets(&mut reactor)?;
         while !reactor.is_done() {
             let turned = reactor.turn(None);
             if let Some(what) = self.world.borrow_mut().broken.take() {
                 return Err(what);
             }
             turned.map_err(|error| format!("the loop ended: {error}"))?;
+            self.note_overflow(&reactor);
             self.dial(&mut reactor);
             self.stop_when_quiet(&mut reactor)?;
         }
         self.collect_ends()?;
         let (stats, in_use) = (reactor.stats(), reactor.slots_in_use());
+        self.batch = reactor.batch_mut().take();
         drop(reactor);
         let mut world = self.world.borrow_mut();
         if let Some(what) = world.broken.take() {
@@ -111,7 +129,7 @@ impl<B: Bug> Simulation<B> {
         let mut world = self.world.borrow_mut();
         let world = &mut *world;
         let faults = Faults::draw(&mut rng);
-        let setting = Setting::draw(self.conversation.is_some(), &mut rng);
+        let setting = Setting::draw(self.conversation.is_some(), self.exchange.is_some(), &mut rng);
         let config = draw_config(&self.config, &mut rng);
         if world.conns.len() < setting.clients {
             world.conns.resize_with(setting.clients, Conn::default);
@@ -131,6 +149,8 @@ impl<B: Bug> Simulation<B> {
             adapt(conn, &mut rng);
             *size_of = size;
         }
+        world.mail.exchange.clone_from(&self.exchange);
+        world.mail.draw(&setting, &config, &mut rng);
         world.drought = draw_drought(faults.accept_droughts, &mut rng);
         world.reset(rng);
         world.faults = faults;
@@ -156,6 +176,33 @@ impl<B: Bug> Simulation<B> {
         Ok(())
     }
 
+    fn open_sockets(&mut self, reactor: &mut Reactor<SimKernel<B>>) -> Result<(), String> {
+        let sockets = self.world.borrow().setting.sockets;
+        if sockets == 0 {
+            return Ok(());
+        }
+        let batch = self.batch.take();
+        *reactor.batch_mut() = Some(batch.unwrap_or_else(|| Box::new(RecvBatch::with_room(BATCH_ROOM))));
+        for at in 0..sockets {
+            let socket = reactor.kernel().datagrams(at);
+            let each = self.world.borrow().mail.sockets[at].each;
+            let added = reactor.add_port(socket, own_address(at), &self.handlers.pick(each));
+            if added.is_ok() != self.world.borrow().mail.sockets[at].registered {
+                return Err(format!("adding a datagram socket came to {added:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the reactor has dropped of its replies only the reactor knows.
+    fn note_overflow(&self, reactor: &Reactor<SimKernel<B>>) {
+        let is_open = |mail: &Mail| mail.counted.unsettled() > mail.overflow;
+        if is_open(&self.world.borrow().mail) {
+            let overflow = reactor.stats().datagrams.overflow;
+            self.world.borrow_mut().mail.overflow = overflow;
+        }
+    }
+
     /// Lets the reactor make the outgoing connections whose time has come.
     fn dial(&self, reactor: &mut Reactor<SimKernel<B>>) {
         loop {
@@ -178,14 +225,14 @@ impl<B: Bug> Simulation<B> {
         }
     }
 
-    /// When every conversation is over only the listeners may be left; then they are drained too.
+    /// When every conversation is over only listeners and ports may be left; then they are drained too.
     fn stop_when_quiet(&self, reactor: &mut Reactor<SimKernel<B>>) -> Result<(), String> {
         let mut world = self.world.borrow_mut();
         if !world.may_stop() {
             return Ok(());
         }
-        let (listeners, slots) = (world.setting.listener_count, reactor.slots_in_use());
-        if slots != listeners || world.descriptors != listeners {
+        let (kept, slots) = (world.kept(), reactor.slots_in_use());
+        if slots != kept || world.descriptors != kept {
             let descriptors = world.descriptors;
             return Err(format!("all is quiet, but {slots} slots and {descriptors} descriptors are in use"));
         }

@@ -16,7 +16,7 @@ const EPROTO: i32 = 71;
 const ECONNABORTED: i32 = 103;
 const ENOBUFS: i32 = 105;
 
-fn fails<T>(errno: i32) -> io::Result<T> {
+pub(super) fn fails<T>(errno: i32) -> io::Result<T> {
     Err(io::Error::from_raw_os_error(errno))
 }
 
@@ -45,8 +45,8 @@ pub(super) fn draw_drought(on: bool, rng: &mut Rng) -> (u64, u64) {
     (from, from + rng.nanos_below(300 * MS))
 }
 
-/// What fails before read(2) and write(2) look at their queues.
-fn transfer_fault(world: &mut World) -> Option<i32> {
+/// What fails before a call looks at its queue.
+pub(super) fn transfer_fault(world: &mut World) -> Option<i32> {
     if world.faults.interrupts && world.rng.one_in(16) {
         return Some(EINTR);
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::conn::{Conn, Saw, Side};
+use super::datagrams::Mail;
 use super::faults::Faults;
 use super::plan::{Dial, MS, NEVER, Setting};
 use super::rng::{Rng, mix};
@@ -31,6 +32,8 @@ pub(super) struct Listener {
 pub(super) enum Source {
     Conn(usize),
     Listener(usize),
+    /// A datagram socket.
+    Socket(usize),
 }
 
 /// What the kernel itself has counted, to be compared with what the reactor has.
@@ -60,6 +63,7 @@ pub(super) struct World {
     /// How many of `conns` take part.
     pub(super) clients: usize,
     pub(super) listeners: [Listener; 3],
+    pub(super) mail: Mail,
     pub(super) ready: Vec<Source>,
     pub(super) closed: Vec<Token>,
     /// Outgoing connections whose time has come, for the runner.
@@ -147,6 +151,8 @@ impl World {
             self.watch_sleep();
         }
         self.conns[..self.clients].iter_mut().for_each(Conn::settle_events);
+        self.watch_limits();
+        self.mail.settle_events();
         if self.faults.interrupts && self.rng.one_in(16) {
             return;
         }
@@ -196,15 +202,17 @@ impl World {
         if let Some(id) = self.active().iter().position(Conn::is_forgotten) {
             self.fail(format!("connection #{id} is forgotten, {}", Waiting(self)));
         }
+        self.watch_mail();
     }
 
     fn next_act(&self) -> u64 {
         let clients = self.active().iter().map(Conn::next_act).min().unwrap_or(NEVER);
-        clients.min(self.setting.stops[0])
+        clients.min(self.mail.next_act()).min(self.setting.stops[0])
     }
 
     /// Everybody does what is due.
     fn act(&mut self) {
+        self.act_mail();
         for id in 0..self.clients {
             let conn = &mut self.conns[id];
             if conn.next_act() > self.now {
@@ -257,6 +265,12 @@ impl World {
         }
     }
 
+    /// What stays open without anybody there: listeners and datagram sockets.
+    pub(super) fn kept(&self) -> usize {
+        let sockets = self.mail.sockets[..self.mail.count].iter().filter(|socket| socket.open);
+        self.setting.listener_count + sockets.count()
+    }
+
     /// It is time to order the end: all is quiet and nobody has done so yet.
     pub(super) fn may_stop(&self) -> bool {
         self.stops + self.stops_taken == 0 && self.is_quiet()
@@ -273,9 +287,9 @@ impl World {
         }
     }
 
-    /// Every client has ended and the reactor has closed every connection.
+    /// Every client has ended, the reactor has closed every connection, and every datagram is accounted for.
     pub(super) fn is_quiet(&self) -> bool {
-        self.active().iter().all(|conn| conn.done && conn.side == Side::Closed)
+        self.active().iter().all(|conn| conn.done && conn.side == Side::Closed) && self.mail.is_quiet()
     }
 }
 
@@ -302,6 +316,9 @@ impl fmt::Display for Waiting<'_> {
                 write!(f, " sent={sent} read={read} written={written} received={received}")?;
                 write!(f, " fin={} done={}]", conn.fin, conn.done)?;
             }
+        }
+        if !self.0.mail.is_quiet() {
+            write!(f, " [datagrams {:?} overflow={}]", self.0.mail.counted, self.0.mail.overflow)?;
         }
         Ok(())
     }
