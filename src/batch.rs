@@ -3,8 +3,9 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-/// The most datagrams per system call.
-pub const BATCH: usize = 64;
+/// The most datagrams per system call. Twice as many would save another percent, and make everybody else on the same
+/// thread wait twice as long.
+pub const BATCH: usize = 32;
 
 /// Room for one datagram of any size. The odd lines behind it keep the slots' beginnings, which are all that small
 /// datagrams touch, from falling on the same few lines of the processor's cache.
