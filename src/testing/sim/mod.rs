@@ -10,7 +10,8 @@
 //! event that allows it; no memory is kept beyond the limits; a drain loses nothing that had arrived; in the end
 //! every descriptor, slot and deadline is back, and the reactor's counters are the kernel's.
 //!
-//! [`Simulation`] runs the crate's own services, [`survives_any_kernel`] your protocol. `cargo test --test
+//! [`Simulation`] runs the crate's own services, [`survives_any_kernel`] your protocol, a [`Transcript`] a
+//! conversation turn by turn. `cargo test --test
 //! simulation` runs tens of thousands of seeds; `cargo bench --bench simulation` runs millions and says how fast.
 
 mod client;
@@ -26,10 +27,12 @@ mod report;
 mod rng;
 mod run;
 mod socket;
+mod transcript;
 mod world;
 
 pub use self::report::{Failure, Report};
 pub use self::run::Simulation;
+pub use self::transcript::{Step, Transcript};
 
 use self::run::Conversation;
 use crate::kernel::Planted;

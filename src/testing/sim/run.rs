@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::conn::Conn;
 use super::faults::Faults;
@@ -17,6 +17,7 @@ use super::probe::Maker;
 use super::report::{Failure, Report};
 use super::rng::Rng;
 use super::socket::draw_drought;
+use super::transcript::Transcript;
 use super::world::World;
 use super::{Bug, Sound};
 use crate::reactor::{Config, Reactor};
@@ -38,6 +39,7 @@ pub struct Simulation<B = Sound> {
     origin: Instant,
     maker: Maker,
     conversation: Option<Conversation>,
+    transcript: Option<Transcript>,
     bug: PhantomData<B>,
 }
 
@@ -56,8 +58,25 @@ impl<B: Bug> Simulation<B> {
             origin: Instant::now(),
             maker: Maker::new(custom),
             conversation,
+            transcript: None,
             bug: PhantomData,
         }
+    }
+
+    /// A machine for runs of somebody's own protocol with clients that keep to a transcript.
+    pub(super) fn with_transcript(
+        custom: Factory,
+        conversation: Conversation,
+        transcript: Transcript,
+    ) -> Self {
+        Self { transcript: Some(transcript), ..Self::with(Some(custom), Some(conversation)) }
+    }
+
+    /// When the last connection of the last run ended.
+    pub(super) fn last_end(&self) -> Duration {
+        let world = self.world.borrow();
+        let ends = world.active().iter().filter_map(|conn| conn.end.as_ref().map(|(_, at)| *at));
+        Duration::from_nanos(ends.max().unwrap_or(0))
     }
 
     /// Lives through the run that follows from `seed`.
@@ -102,6 +121,7 @@ impl<B: Bug> Simulation<B> {
         world.run_down();
         debug_assert_eq!(operations, world.counted.operations, "clients make no system calls");
         judge(&world, &stats, &config)?;
+        self.transcript.as_ref().map_or(Ok(()), |transcript| transcript.judge(world.active()))?;
         Ok(Report::of(&world, &stats))
     }
 
@@ -110,9 +130,12 @@ impl<B: Bug> Simulation<B> {
         let mut rng = Rng::new(seed);
         let mut world = self.world.borrow_mut();
         let world = &mut *world;
-        let faults = Faults::draw(&mut rng);
-        let setting = Setting::draw(self.conversation.is_some(), &mut rng);
-        let config = draw_config(&self.config, &mut rng);
+        let mut faults = Faults::draw(&mut rng);
+        let mut setting = Setting::draw(self.conversation.is_some(), &mut rng);
+        let mut config = draw_config(&self.config, &mut rng);
+        if let Some(transcript) = &self.transcript {
+            transcript.set(&mut faults, &mut setting, &mut config, &self.config);
+        }
         if world.conns.len() < setting.clients {
             world.conns.resize_with(setting.clients, Conn::default);
         }
@@ -127,6 +150,9 @@ impl<B: Bug> Simulation<B> {
             if let Some(own) = &self.conversation {
                 conn.script.says.extend_from_slice(&own.says);
                 conn.script.hears.extend_from_slice(&own.hears);
+            }
+            if let Some(transcript) = &self.transcript {
+                transcript.give_to(conn);
             }
             adapt(conn, &mut rng);
             *size_of = size;
