@@ -28,6 +28,8 @@ struct Log {
 /// A running server. Dropping it kills and reaps the process.
 pub struct Server {
     child: Child,
+    /// Where it listens, as it said, and those of them that have a numeric address.
+    listening: Vec<String>,
     addresses: Vec<SocketAddr>,
     stdout: Receiver<String>,
     log: Arc<Log>,
@@ -67,8 +69,11 @@ impl Server {
         for _ in 0..wanted {
             let line = server.stdout.recv_timeout(PATIENCE);
             let line = line.unwrap_or_else(|error| panic!("no listening line: {error}; {}", server.log()));
-            let address = line.strip_prefix("listening tcp://").expect("a listening line");
-            server.addresses.push(address.parse().expect("a numeric address"));
+            let url = line.strip_prefix("listening ").expect("a listening line");
+            if let Some((_, address)) = url.split_once("://") {
+                server.addresses.push(address.parse().expect("a numeric address"));
+            }
+            server.listening.push(url.to_owned());
         }
         server
     }
@@ -83,7 +88,7 @@ impl Server {
         let log = Arc::new(Log::default());
         let (err, collected) = (child.stderr.take().expect("piped"), Arc::clone(&log));
         thread::spawn(move || collect(err, &collected));
-        Self { child, addresses: Vec::new(), stdout, log }
+        Self { child, listening: Vec::new(), addresses: Vec::new(), stdout, log }
     }
 
     /// The next line of standard output.
@@ -113,18 +118,31 @@ impl Server {
 
     /// Bytes of memory that are in use (proc(5), VmRSS).
     pub fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("proc(5)");
-        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number of KiB")
-            * 1024
+        self.status("VmRSS:") * 1024
     }
 
-    /// Where the first listener listens.
+    /// Threads that live (proc(5)).
+    pub fn threads(&self) -> u64 {
+        self.status("Threads:")
+    }
+
+    fn status(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with(name)).expect("proc(5)");
+        line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+    }
+
+    /// Where all listeners listen, as printed, in that order: URLs.
+    pub fn listening(&self) -> &[String] {
+        &self.listening
+    }
+
+    /// Where the first listener of TCP or UDP listens.
     pub fn address(&self) -> SocketAddr {
         self.addresses[0]
     }
 
-    /// Where all listeners listen, in the order printed.
+    /// Where all listeners of TCP and UDP listen, in the order printed.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
