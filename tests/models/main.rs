@@ -7,6 +7,7 @@
 mod support;
 
 mod drain;
+mod panics;
 mod peers;
 mod room;
 mod times;
