@@ -1,5 +1,7 @@
 //! The tutorials' clients work unchanged: python3's socket module, no framing, no line ends; and netcat too.
 
+#![allow(clippy::print_stderr, reason = "a test that fails says on which model")]
+
 mod support;
 
 use std::io::Write;
@@ -31,7 +33,7 @@ fn has_python() -> bool {
 
 /// `oneloop serve --model MODEL ARGS`.
 fn serve(model: &str, args: &[&str]) -> Server {
-    println!("model {model}");
+    eprintln!("model {model}");
     Server::start(&[args, &["--model", model]].concat())
 }
 

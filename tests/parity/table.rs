@@ -291,7 +291,7 @@ fn silence(table: &mut Vec<Case>) {
 
 fn large(table: &mut Vec<Case>) {
     const MEGABYTE: usize = 1_000_000;
-    let any: Vec<u8> = (0..MEGABYTE).map(|at| (at * at >> 7).to_le_bytes()[0]).collect();
+    let any: Vec<u8> = (0..MEGABYTE).map(|at| ((at * at) >> 7).to_le_bytes()[0]).collect();
     let lines: Vec<u8> =
         any.iter().map(|byte| if *byte < 3 { b'\n' } else { *byte | 64 }).chain([b'\n']).collect();
     let frames: Vec<u8> = [&1_000_000_u32.to_be_bytes()[..], &any].concat();
