@@ -114,7 +114,10 @@ impl Blocking {
         let guard = Guard { any_source_port: self.config.any_source_port, own_ports };
         let shared = Shared::new(self.config, guard, self.handle).map_err(Error::Poll)?;
         let shared = Arc::new(shared);
-        for stream in self.streams {
+        // A second order to stop does not wait for the threads, and the paths must be gone all the same.
+        let mut files = Vec::new();
+        for mut stream in self.streams {
+            files.extend(stream.listener.take_file());
             start(&shared, stream.local.to_string(), acceptor(stream, self.model, &shared))?;
         }
         for port in self.ports {

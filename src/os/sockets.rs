@@ -41,6 +41,16 @@ pub enum StreamListener {
 }
 
 impl StreamListener {
+    /// Takes over the file of a Unix socket, which then outlives the listener: for whoever may have to end before the
+    /// thread that listens does.
+    #[must_use]
+    pub fn take_file(&mut self) -> Option<SocketFile> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Unix(_, file) => file.take(),
+        }
+    }
+
     /// Accepts one connection, close-on-exec; accepted sockets are non-blocking only if that is asked for, whatever the
     /// listener is (accept4(2)).
     ///
