@@ -92,7 +92,8 @@ fn greetings_are_held_back_all_at_the_same_time_but_on_iterative() {
             client.send(b"A\n").unwrap();
         }
         receive(&clients[0], b"Hello, A!\n");
-        assert!(begun.elapsed() >= DELAY, "{model}: {:?}", begun.elapsed());
+        // Time is read once a turn, and spin looks at its sockets after that.
+        assert!(begun.elapsed() >= DELAY * 9 / 10, "{model}: {:?}", begun.elapsed());
         for client in &clients[1..] {
             receive(client, b"Hello, A!\n");
         }

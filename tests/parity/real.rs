@@ -261,7 +261,12 @@ fn play(address: &Address, case: &Case, steps: &[Step], seen: &Seen) {
             }
         }
     });
-    assert!(begun.elapsed() >= case.takes, "{name}: took only {:?}", begun.elapsed());
+    assert!(begun.elapsed() >= early(case.takes), "{name}: took only {:?}", begun.elapsed());
+}
+
+/// Time is read once a turn, and spin looks at its sockets after that: what comes meanwhile seems to have come earlier.
+pub(crate) fn early(takes: Duration) -> Duration {
+    takes * 9 / 10
 }
 
 /// Gives the server time to look at the first part of a message by itself.
