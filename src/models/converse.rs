@@ -139,7 +139,7 @@ impl<'a> Conversation<'a> {
     /// Waits for input, reads the clock, and hands it on.
     #[inline]
     fn read(&mut self, scratch: &mut [u8]) -> Progress {
-        let read = self.peer.recv(scratch);
+        let read = self.peer.recv_within(self.timeout, &self.shared.stop_event, scratch);
         let waited_in_vain = read.is_err();
         self.read_clock();
         let progress = self.connection.handle_read(read, scratch, &mut self.pass);

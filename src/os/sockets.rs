@@ -41,6 +41,12 @@ pub enum StreamListener {
 }
 
 impl StreamListener {
+    /// Whether it is a Unix socket.
+    #[must_use]
+    pub const fn is_unix(&self) -> bool {
+        matches!(self, Self::Unix(..))
+    }
+
     /// Takes over the file of a Unix socket, which then outlives the listener: for whoever may have to end before the
     /// thread that listens does.
     #[must_use]

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -67,8 +68,10 @@ fn a_path_is_served_on_every_model_and_gone_afterwards() {
         client.shutdown(Shutdown::Write).unwrap();
         assert_eq!(client.read(&mut [0; 1]).unwrap(), 0);
         exchange(&mut server.connect(), b"tcp", b"tcp");
-        let ended = server.stop();
+        drop(client);
+        let (begun, ended) = (Instant::now(), server.stop());
         assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+        assert!(begun.elapsed() < Duration::from_secs(5), "{model}: {:?}", begun.elapsed());
         assert!(!folder.socket().exists(), "{model}: the path is left behind");
     }
 }
@@ -87,6 +90,32 @@ fn a_pending_client_of_a_path_is_drained() {
         assert_eq!(answer, "Hello, A!", "{model}");
         drop(client);
         assert_eq!(server.wait().status.code(), Some(0));
+    }
+}
+
+#[test]
+fn a_message_that_is_begun_on_a_path_may_come_to_its_end_in_a_drain() {
+    for model in ALL {
+        let folder = Folder::new(&format!("begun-{model}"));
+        let server = serve(model, &["--framing=lines", "--listen", &folder.url()]);
+        let (mut client, mut idle) = (connect_unix(&folder.socket()), connect_unix(&folder.socket()));
+        client.write_all(b"one\nbeg").unwrap();
+        client.read_exact(&mut [0; 4]).unwrap();
+        let begun = Instant::now();
+        server.signal(Signal::TERM);
+        server.wait_log("draining");
+        if model != "iterative" {
+            assert_eq!(idle.read(&mut [0; 1]).unwrap(), 0, "{model}: an idle one ends at once");
+        }
+        client.write_all(b"un\n").unwrap_or_else(|error| panic!("{model}: {error}"));
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "begun\n", "{model}");
+        drop((client, idle));
+        let ended = server.wait();
+        assert_eq!(ended.status.code(), Some(0), "{model}: {}", ended.stderr);
+        assert!(begun.elapsed() < Duration::from_secs(5), "{model}: {:?}", begun.elapsed());
+        assert!(!ended.stderr.contains("drain limit"), "{model}: {}", ended.stderr);
     }
 }
 
