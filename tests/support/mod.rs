@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,13 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 struct Log {
     lines: Mutex<(Vec<String>, bool)>,
     grew: Condvar,
+}
+
+impl Log {
+    /// A test that fails while it waits for a line still shows the log.
+    fn lock(&self) -> MutexGuard<'_, (Vec<String>, bool)> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A running server. Dropping it kills and reaps the process.
@@ -108,7 +115,7 @@ impl Server {
     /// Waits until standard error ends, as it does with the process, and reads no standard output meanwhile.
     pub fn wait_log_end(&self) {
         let until = Instant::now() + PATIENCE;
-        let mut lines = self.log.lines.lock().expect("no panic while held");
+        let mut lines = self.log.lock();
         while !lines.1 {
             let left = until.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "it did not end: {}", lines.0.join("\n"));
@@ -168,7 +175,7 @@ impl Server {
     /// The first `count` lines logged that contain `text`, once they are there.
     pub fn wait_logs(&self, text: &str, count: usize) -> Vec<String> {
         let until = Instant::now() + PATIENCE;
-        let mut lines = self.log.lines.lock().expect("no panic while held");
+        let mut lines = self.log.lock();
         loop {
             let found: Vec<String> =
                 lines.0.iter().filter(|line| line.contains(text)).take(count).cloned().collect();
@@ -189,7 +196,7 @@ impl Server {
 
     /// Everything logged so far.
     pub fn log(&self) -> String {
-        self.log.lines.lock().expect("no panic while held").0.join("\n")
+        self.log.lock().0.join("\n")
     }
 
     /// Asks for the statistics until `accepted` says yes to a line of them, and returns that line.
@@ -247,7 +254,7 @@ impl Server {
             let _ = self.child.kill();
         }
         let status = self.child.wait().expect("our own child");
-        let mut lines = self.log.lines.lock().expect("no panic while held");
+        let mut lines = self.log.lock();
         while !lines.1 {
             lines = self.log.grew.wait(lines).expect("no panic while held");
         }
@@ -352,9 +359,9 @@ fn forward(from: impl Read, to: &SyncSender<String>) {
 
 fn collect(from: impl Read, log: &Log) {
     for line in BufReader::new(from).lines().map_while(Result::ok) {
-        log.lines.lock().expect("no panic while held").0.push(line);
+        log.lock().0.push(line);
         log.grew.notify_all();
     }
-    log.lines.lock().expect("no panic while held").1 = true;
+    log.lock().1 = true;
     log.grew.notify_all();
 }
