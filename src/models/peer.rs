@@ -151,15 +151,15 @@ impl Peer {
     ) -> io::Result<usize> {
         if self.is_unix {
             self.wait(timeout, stop_event);
-            return self.socket.recv_now(into);
         }
         self.recv(into)
     }
 
-    /// read(2), in which an end of our own making is none.
+    /// read(2), in which an end of our own making is none. On a Unix socket it does not wait.
     #[inline]
     fn recv(&self, into: &mut [u8]) -> io::Result<usize> {
-        match self.socket.recv(into) {
+        let read = if self.is_unix { self.socket.recv_now(into) } else { self.socket.recv(into) };
+        match read {
             Ok(0) if self.is_shut() => Err(io::ErrorKind::WouldBlock.into()),
             other => other,
         }
@@ -173,7 +173,7 @@ pub(super) struct BlockingSocket(pub(super) Arc<Peer>);
 impl Read for BlockingSocket {
     /// Only a drain reads like this: after it has begun nothing waits here.
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.0.is_unix { self.0.socket.recv_now(into) } else { self.0.recv(into) }
+        self.0.recv(into)
     }
 }
 

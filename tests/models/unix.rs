@@ -137,6 +137,19 @@ fn the_path_is_removed_after_a_second_signal_too() {
 }
 
 #[test]
+fn an_idle_client_of_a_path_is_ended_as_idle() {
+    for model in ALL {
+        let folder = Folder::new(&format!("idle-{model}"));
+        let server = serve(model, &["--idle-timeout=200ms", "-v", "--listen", &folder.url()]);
+        let (mut client, begun) = (connect_unix(&folder.socket()), Instant::now());
+        assert_eq!(client.read(&mut [0; 1]).unwrap(), 0, "{model}");
+        assert!(begun.elapsed() >= Duration::from_millis(199), "{model}: {:?}", begun.elapsed());
+        let line = server.wait_log("closed slot=");
+        assert!(line.contains("reason=\"idle\""), "{model}: {line}");
+    }
+}
+
+#[test]
 fn an_abstract_name_is_served() {
     for model in ALL {
         use std::os::linux::net::SocketAddrExt;
