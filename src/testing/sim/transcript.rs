@@ -13,6 +13,9 @@ use crate::session::{CloseReason, Factory};
 /// The room of both queues, and the most a client reads at once, where the kernel is kind.
 const AMPLE: usize = 1 << 20;
 
+/// A conversation in which nothing goes on for so long has stalled.
+const IDLE: Duration = Duration::from_secs(600);
+
 /// One step of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
@@ -168,6 +171,8 @@ impl Transcript {
             *faults = Faults::default();
             (setting.clients, setting.descriptors) = (1, 64);
             *config = base.clone();
+            // By default it is as long as a run may last.
+            config.limits.idle = Some(IDLE);
         }
     }
 
