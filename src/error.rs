@@ -24,6 +24,11 @@ pub enum Error {
         /// The raw errno.
         errno: i32,
     },
+    /// A handler panicked on the thread that serves this address: nobody would answer there any more.
+    Panicked {
+        /// The address it served.
+        address: String,
+    },
     /// Signals could not be registered.
     Signals(io::Error),
     /// A setting that cannot be kept; the text names the value and what would be accepted.
@@ -48,6 +53,7 @@ impl fmt::Display for Error {
                     plain(&io::Error::from_raw_os_error(*errno))
                 )
             }
+            Self::Panicked { address } => write!(f, "what serves {address} panicked: a bug"),
             Self::Signals(source) => {
                 f.write_str("cannot watch signals: ")?;
                 explain(source, f)
@@ -61,7 +67,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Bind { source, .. } | Self::Poll(source) | Self::Signals(source) => Some(source),
-            Self::Listener { .. } | Self::Config(_) => None,
+            Self::Listener { .. } | Self::Panicked { .. } | Self::Config(_) => None,
         }
     }
 }

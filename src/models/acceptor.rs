@@ -1,6 +1,7 @@
 //! One thread per listener: accepts, and serves itself or lets another thread serve.
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -77,9 +78,12 @@ impl Acceptor {
     fn serve(&self, socket: Socket, address: &Address) {
         let context = &self.context;
         log::trace!("accepted peer={address}");
-        let Admission::Serve(peer) = context.shared.admit(socket) else { return };
+        let Admission::Serve(peer) = context.shared.admit(socket, self.listener.is_unix()) else { return };
         if self.model == Model::Iterative {
-            return converse(&peer, &context.make, &context.local, &context.shared);
+            // As on a thread of its own: a service that panics ends one conversation, not the listener.
+            let body = || converse(&peer, &context.make, &context.local, &context.shared);
+            let _ = catch_unwind(AssertUnwindSafe(body));
+            return;
         }
         let (owned, served) = (context.clone(), peer.clone());
         let body = move || converse(&served, &owned.make, &owned.local, &owned.shared);

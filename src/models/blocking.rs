@@ -114,11 +114,14 @@ impl Blocking {
         let guard = Guard { any_source_port: self.config.any_source_port, own_ports };
         let shared = Shared::new(self.config, guard, self.handle).map_err(Error::Poll)?;
         let shared = Arc::new(shared);
-        for stream in self.streams {
-            start(&shared, acceptor(stream, self.model, &shared))?;
+        // A second order to stop does not wait for the threads, and the paths must be gone all the same.
+        let mut files = Vec::new();
+        for mut stream in self.streams {
+            files.extend(stream.listener.take_file());
+            start(&shared, stream.local.to_string(), acceptor(stream, self.model, &shared))?;
         }
         for port in self.ports {
-            start(&shared, answerer(port, self.model, &shared))?;
+            start(&shared, Address::Udp(port.local).to_string(), answerer(port, self.model, &shared))?;
         }
         let outcome = Supervisor::new(shared.clone(), self.orders).run();
         info!("stopped {}", shared.stats());
@@ -150,9 +153,9 @@ fn answerer(
 }
 
 /// Runs a listener on a thread of its own, counted while it lives.
-fn start(shared: &Arc<Shared>, body: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+fn start(shared: &Arc<Shared>, address: String, body: impl FnOnce() + Send + 'static) -> Result<(), Error> {
     shared.count_listener(1);
-    let counted = Counted(shared.clone());
+    let counted = Counted { shared: shared.clone(), address };
     let body = move || {
         let _counted = counted;
         body();
@@ -160,11 +163,18 @@ fn start(shared: &Arc<Shared>, body: impl FnOnce() + Send + 'static) -> Result<(
     thread::Builder::new().spawn(body).map(drop).map_err(Error::Poll)
 }
 
-struct Counted(Arc<Shared>);
+/// The thread of a listener. One that panics must not leave a server behind that does not listen there any more.
+struct Counted {
+    shared: Arc<Shared>,
+    address: String,
+}
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.count_listener(-1);
+        if thread::panicking() {
+            self.shared.fail(Error::Panicked { address: std::mem::take(&mut self.address) });
+        }
+        self.shared.count_listener(-1);
     }
 }
 

@@ -139,7 +139,8 @@ impl<'a> Conversation<'a> {
     /// Waits for input, reads the clock, and hands it on.
     #[inline]
     fn read(&mut self, scratch: &mut [u8]) -> Progress {
-        let read = self.peer.recv(scratch);
+        let wait = self.timeout.or(self.pass.limits().idle);
+        let read = self.peer.recv_within(wait, &self.shared.stop_event, scratch);
         let waited_in_vain = read.is_err();
         self.read_clock();
         let progress = self.connection.handle_read(read, scratch, &mut self.pass);
@@ -160,9 +161,9 @@ impl<'a> Conversation<'a> {
             return progress;
         }
         let session = self.connection.session();
-        let at = session.poll_timeout(&self.pass).filter(|_| !session.is_plain());
-        let left = at.map(|at| self.pass.now().until(at));
-        self.set_timeout(left);
+        let left = session.poll_timeout(&self.pass).map(|at| self.pass.now().until(at));
+        let needed = left.filter(|_| !session.is_plain());
+        self.set_timeout(needed);
         if left == Some(Duration::ZERO) {
             return self.connection.handle_timeout(scratch, &mut self.pass);
         }

@@ -1,9 +1,10 @@
 //! One blocking connection, as other threads see it: what wakes it, and what it has counted.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice, PipeReader, Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::Shutdown;
@@ -18,6 +19,8 @@ use crate::session::{Remote, Span, Tick, Traffic};
 pub(super) struct Peer {
     pub(super) id: u64,
     socket: Socket,
+    /// A Unix socket. Its other end sees at once that our reading side is shut down, and can send nothing more.
+    is_unix: bool,
     /// The thread that serves it, once it does.
     thread: OnceLock<Thread>,
     /// Our reading side is shut down to wake the thread: an end of the stream is not the peer's.
@@ -37,10 +40,11 @@ fn idle_mark(since: Option<Tick>) -> u64 {
 }
 
 impl Peer {
-    pub(super) fn new(id: u64, socket: Socket) -> Self {
+    pub(super) fn new(id: u64, socket: Socket, is_unix: bool) -> Self {
         Self {
             id,
             socket,
+            is_unix,
             thread: OnceLock::new(),
             shut: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -63,7 +67,7 @@ impl Peer {
 
     /// Tells its thread that the server is draining. A thread that waits in read(2) is woken by shutting down our reading
     /// side: then reads give what has arrived, and do not wait any more. A peer that has ended its stream has no thread
-    /// that waits, and its end must be seen.
+    /// that waits, and its end must be seen. Nor has a Unix socket: see [`wait`](Self::wait).
     pub(super) fn stop(&self) {
         self.shut_read();
         self.stopping.store(true, Ordering::Release);
@@ -81,7 +85,7 @@ impl Peer {
     }
 
     fn shut_read(&self) {
-        if !self.has_ended() {
+        if !self.is_unix && !self.has_ended() {
             self.shut.store(true, Ordering::Release);
             let _ = rustix::net::shutdown(&self.socket, Shutdown::Read);
         }
@@ -109,6 +113,19 @@ impl Peer {
     #[cfg(not(target_os = "linux"))]
     fn has_ended(&self) -> bool {
         false
+    }
+
+    /// Waits for input, at most so long. Not in read(2), where nothing but an end of our own making would wake a Unix
+    /// socket's thread, but for the beginning of a drain as well.
+    fn wait(&self, timeout: Option<Duration>, stop_event: &PipeReader) {
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        let input = PollFd::new(&self.socket, PollFlags::IN);
+        // Interrupted, or woken for the drain: then there may be nothing to read, and the caller repeats it.
+        let _ = if self.is_stopping() {
+            poll(&mut [input], timeout.as_ref())
+        } else {
+            poll(&mut [input, PollFd::new(stop_event, PollFlags::IN)], timeout.as_ref())
+        };
     }
 
     /// Whether a read gives something at once, be it the end.
@@ -147,10 +164,25 @@ impl Peer {
         traffic.frames += self.frames.load(Ordering::Relaxed);
     }
 
-    /// read(2), in which an end of our own making is none.
+    /// Waits for input: on a Unix socket at most so long as `timeout` says, on others as the socket's read timeout says.
     #[inline]
-    pub(super) fn recv(&self, into: &mut [u8]) -> io::Result<usize> {
-        match self.socket.recv(into) {
+    pub(super) fn recv_within(
+        &self,
+        timeout: Option<Duration>,
+        stop_event: &PipeReader,
+        into: &mut [u8],
+    ) -> io::Result<usize> {
+        if self.is_unix {
+            self.wait(timeout, stop_event);
+        }
+        self.recv(into)
+    }
+
+    /// read(2), in which an end of our own making is none. On a Unix socket it does not wait.
+    #[inline]
+    fn recv(&self, into: &mut [u8]) -> io::Result<usize> {
+        let read = if self.is_unix { self.socket.recv_now(into) } else { self.socket.recv(into) };
+        match read {
             Ok(0) if self.is_shut() => Err(io::ErrorKind::WouldBlock.into()),
             other => other,
         }
@@ -162,6 +194,7 @@ impl Peer {
 pub(super) struct BlockingSocket(pub(super) Arc<Peer>);
 
 impl Read for BlockingSocket {
+    /// Only a drain reads like this: after it has begun nothing waits here.
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         self.0.recv(into)
     }

@@ -92,7 +92,7 @@ impl Shared {
     }
 
     /// Counts a new connection, and lets it in if there is room.
-    pub(super) fn admit(&self, socket: Socket) -> Admission {
+    pub(super) fn admit(&self, socket: Socket, is_unix: bool) -> Admission {
         let mut inner = self.lock();
         inner.stats.accepted += 1;
         if inner.stats.open >= self.config.max_connections as u64 {
@@ -110,7 +110,7 @@ impl Shared {
         }
         let id = inner.next_id;
         inner.next_id += 1;
-        let peer = Arc::new(Peer::new(id, socket));
+        let peer = Arc::new(Peer::new(id, socket, is_unix));
         inner.peers.insert(id, peer.clone());
         if self.is_stopping() {
             peer.stop();

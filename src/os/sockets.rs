@@ -41,6 +41,22 @@ pub enum StreamListener {
 }
 
 impl StreamListener {
+    /// Whether it is a Unix socket.
+    #[must_use]
+    pub const fn is_unix(&self) -> bool {
+        matches!(self, Self::Unix(..))
+    }
+
+    /// Takes over the file of a Unix socket, which then outlives the listener: for whoever may have to end before the
+    /// thread that listens does.
+    #[must_use]
+    pub fn take_file(&mut self) -> Option<SocketFile> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Unix(_, file) => file.take(),
+        }
+    }
+
     /// Accepts one connection, close-on-exec; accepted sockets are non-blocking only if that is asked for, whatever the
     /// listener is (accept4(2)).
     ///

@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 
-use rustix::net::{AddressFamily, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrAny, SocketAddrUnix};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketAddrAny, SocketAddrUnix,
+};
 
 use crate::address::{Address, UnixName};
 use crate::kernel::Stream;
@@ -42,6 +44,16 @@ impl Socket {
     #[inline]
     pub fn recv(&self, into: &mut [u8]) -> io::Result<usize> {
         rustix::io::read(&self.0, into).map_err(failed)
+    }
+
+    /// recv(2) that does not wait, whatever the socket does.
+    ///
+    /// # Errors
+    /// recv(2), EAGAIN among them.
+    #[inline]
+    pub fn recv_now(&self, into: &mut [u8]) -> io::Result<usize> {
+        let (len, _) = rustix::net::recv(&self.0, into, RecvFlags::DONTWAIT).map_err(failed)?;
+        Ok(len)
     }
 
     /// send(2) without SIGPIPE, for whoever shares the socket.

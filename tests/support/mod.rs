@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,9 +25,18 @@ struct Log {
     grew: Condvar,
 }
 
+impl Log {
+    /// A test that fails while it waits for a line still shows the log.
+    fn lock(&self) -> MutexGuard<'_, (Vec<String>, bool)> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A running server. Dropping it kills and reaps the process.
 pub struct Server {
     child: Child,
+    /// Where it listens, as it said, and those of them that have a numeric address.
+    listening: Vec<String>,
     addresses: Vec<SocketAddr>,
     stdout: Receiver<String>,
     log: Arc<Log>,
@@ -67,8 +76,11 @@ impl Server {
         for _ in 0..wanted {
             let line = server.stdout.recv_timeout(PATIENCE);
             let line = line.unwrap_or_else(|error| panic!("no listening line: {error}; {}", server.log()));
-            let address = line.strip_prefix("listening tcp://").expect("a listening line");
-            server.addresses.push(address.parse().expect("a numeric address"));
+            let url = line.strip_prefix("listening ").expect("a listening line");
+            if let Some((_, address)) = url.split_once("://") {
+                server.addresses.push(address.parse().expect("a numeric address"));
+            }
+            server.listening.push(url.to_owned());
         }
         server
     }
@@ -83,7 +95,7 @@ impl Server {
         let log = Arc::new(Log::default());
         let (err, collected) = (child.stderr.take().expect("piped"), Arc::clone(&log));
         thread::spawn(move || collect(err, &collected));
-        Self { child, addresses: Vec::new(), stdout, log }
+        Self { child, listening: Vec::new(), addresses: Vec::new(), stdout, log }
     }
 
     /// The next line of standard output.
@@ -103,7 +115,7 @@ impl Server {
     /// Waits until standard error ends, as it does with the process, and reads no standard output meanwhile.
     pub fn wait_log_end(&self) {
         let until = Instant::now() + PATIENCE;
-        let mut lines = self.log.lines.lock().expect("no panic while held");
+        let mut lines = self.log.lock();
         while !lines.1 {
             let left = until.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "it did not end: {}", lines.0.join("\n"));
@@ -113,18 +125,31 @@ impl Server {
 
     /// Bytes of memory that are in use (proc(5), VmRSS).
     pub fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("proc(5)");
-        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number of KiB")
-            * 1024
+        self.status("VmRSS:") * 1024
     }
 
-    /// Where the first listener listens.
+    /// Threads that live (proc(5)).
+    pub fn threads(&self) -> u64 {
+        self.status("Threads:")
+    }
+
+    fn status(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with(name)).expect("proc(5)");
+        line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+    }
+
+    /// Where all listeners listen, as printed, in that order: URLs.
+    pub fn listening(&self) -> &[String] {
+        &self.listening
+    }
+
+    /// Where the first listener of TCP or UDP listens.
     pub fn address(&self) -> SocketAddr {
         self.addresses[0]
     }
 
-    /// Where all listeners listen, in the order printed.
+    /// Where all listeners of TCP and UDP listen, in the order printed.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -150,7 +175,7 @@ impl Server {
     /// The first `count` lines logged that contain `text`, once they are there.
     pub fn wait_logs(&self, text: &str, count: usize) -> Vec<String> {
         let until = Instant::now() + PATIENCE;
-        let mut lines = self.log.lines.lock().expect("no panic while held");
+        let mut lines = self.log.lock();
         loop {
             let found: Vec<String> =
                 lines.0.iter().filter(|line| line.contains(text)).take(count).cloned().collect();
@@ -171,7 +196,7 @@ impl Server {
 
     /// Everything logged so far.
     pub fn log(&self) -> String {
-        self.log.lines.lock().expect("no panic while held").0.join("\n")
+        self.log.lock().0.join("\n")
     }
 
     /// Asks for the statistics until `accepted` says yes to a line of them, and returns that line.
@@ -229,7 +254,7 @@ impl Server {
             let _ = self.child.kill();
         }
         let status = self.child.wait().expect("our own child");
-        let mut lines = self.log.lines.lock().expect("no panic while held");
+        let mut lines = self.log.lock();
         while !lines.1 {
             lines = self.log.grew.wait(lines).expect("no panic while held");
         }
@@ -316,7 +341,8 @@ pub fn has_ipv6() -> bool {
 pub fn has_program(name: &str) -> bool {
     let found = Command::new("sh").args(["-c", &format!("command -v {name}")]).stdout(Stdio::null()).status();
     let has = found.is_ok_and(|status| status.success());
-    assert!(has || std::env::var("CI").as_deref() != Ok("true"), "{name} is missing, and this is CI");
+    let in_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+    assert!(has || !in_ci, "{name} is missing, and this is CI");
     if !has {
         eprintln!("SKIPPED: this machine has no {name}");
     }
@@ -333,9 +359,9 @@ fn forward(from: impl Read, to: &SyncSender<String>) {
 
 fn collect(from: impl Read, log: &Log) {
     for line in BufReader::new(from).lines().map_while(Result::ok) {
-        log.lines.lock().expect("no panic while held").0.push(line);
+        log.lock().0.push(line);
         log.grew.notify_all();
     }
-    log.lines.lock().expect("no panic while held").1 = true;
+    log.lock().1 = true;
     log.grew.notify_all();
 }

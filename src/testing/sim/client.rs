@@ -55,7 +55,8 @@ impl Conn {
         {
             return self.reset_now();
         }
-        let rest = self.script.says.len() - self.sent;
+        let unsaid = self.script.says.len() - self.sent;
+        let rest = self.script.turns.grant(unsaid, self.sent, self.received);
         if rest == 0 {
             return self.said_all(now);
         }
@@ -69,7 +70,7 @@ impl Conn {
             self.blocked = true;
             return false;
         }
-        let piece = 1 + rng.below(self.plan.piece);
+        let piece = if self.plan.whole { rest } else { 1 + rng.below(self.plan.piece) };
         self.sent += piece.min(room).min(rest);
         self.sent_at = now;
         let resets = matches!(self.plan.ending, Ending::Reset { hearing: false, .. });
@@ -84,6 +85,9 @@ impl Conn {
 
     /// Everything is said: what now is a matter of the plan.
     fn said_all(&mut self, now: u64) -> bool {
+        if self.sent < self.script.says.len() || !self.script.turns.may_end(self.received) {
+            return false;
+        }
         match self.plan.ending {
             Ending::Wrong if !self.cuts => false,
             Ending::HalfClose | Ending::Wrong => {
@@ -120,6 +124,9 @@ impl Conn {
         }
         let waiting = self.written - self.received;
         self.received += (1 + rng.below(self.plan.read_chunk)).min(waiting);
+        if self.script.turns.are_kept() {
+            self.send_at = self.send_at.min(now + rng.nanos_below(self.plan.send_gap + 1));
+        }
         if let Ending::Reset { after, hearing: true } = self.plan.ending
             && self.received >= after.min(self.script.hears.len() / 2)
         {

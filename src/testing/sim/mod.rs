@@ -14,7 +14,7 @@
 //! datagram is sent once, whole, in order, in time and to its client, or is counted as lost.
 //!
 //! [`Simulation`] runs the crate's own services, [`survives_any_kernel`] your protocol,
-//! [`survives_any_kernel_datagrams`] your datagram handler. `cargo test --test
+//! [`survives_any_kernel_datagrams`] your datagram handler, a [`Transcript`] a conversation turn by turn. `cargo test --test
 //! simulation` runs tens of thousands of seeds; `cargo bench --bench simulation` runs millions and says how fast.
 
 mod client;
@@ -31,10 +31,12 @@ mod report;
 mod rng;
 mod run;
 mod socket;
+mod transcript;
 mod world;
 
 pub use self::report::{Failure, Report};
 pub use self::run::Simulation;
+pub use self::transcript::{Step, Transcript};
 
 use self::datagrams::Exchange;
 use self::run::Conversation;

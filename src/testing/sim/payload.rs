@@ -2,6 +2,7 @@
 
 use super::plan::Service;
 use super::rng::{Rng, mix};
+use super::transcript::Turns;
 
 /// Where a frame ends, in what the client sends and in what it is answered.
 #[derive(Debug, Clone, Copy, Default)]
@@ -17,6 +18,8 @@ pub(super) struct Script {
     pub(super) hears: Vec<u8>,
     /// Ends of whole frames; empty where every byte stands for itself.
     pub(super) marks: Vec<Mark>,
+    /// What the client waits for before it goes on.
+    pub(super) turns: Turns,
 }
 
 /// Any byte.
@@ -53,6 +56,7 @@ impl Script {
         self.says.clear();
         self.hears.clear();
         self.marks.clear();
+        self.turns.clear();
     }
 
     /// Writes a script of about `size` bytes for this service.

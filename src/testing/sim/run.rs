@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::conn::Conn;
 use super::datagrams::{BATCH_ROOM, Exchange, Handlers, Mail, own_address};
@@ -18,6 +18,7 @@ use super::probe::Maker;
 use super::report::{Failure, Report};
 use super::rng::Rng;
 use super::socket::draw_drought;
+use super::transcript::Transcript;
 use super::world::World;
 use super::{Bug, Sound};
 use crate::kernel::RecvBatch;
@@ -44,6 +45,7 @@ pub struct Simulation<B = Sound> {
     exchange: Option<Arc<Exchange>>,
     /// What the reactor receives datagrams into, when it has none.
     batch: Option<Box<RecvBatch>>,
+    transcript: Option<Transcript>,
     bug: PhantomData<B>,
 }
 
@@ -65,6 +67,7 @@ impl<B: Bug> Simulation<B> {
             handlers: Handlers::new(None),
             exchange: None,
             batch: None,
+            transcript: None,
             bug: PhantomData,
         }
     }
@@ -73,6 +76,22 @@ impl<B: Bug> Simulation<B> {
     pub(super) fn with_datagrams(custom: DatagramFactory, exchange: Exchange) -> Self {
         let (handlers, exchange) = (Handlers::new(Some(custom)), Some(Arc::new(exchange)));
         Self { handlers, exchange, ..Self::new() }
+    }
+
+    /// A machine for runs of somebody's own protocol with clients that keep to a transcript.
+    pub(super) fn with_transcript(
+        custom: Factory,
+        conversation: Conversation,
+        transcript: Transcript,
+    ) -> Self {
+        Self { transcript: Some(transcript), ..Self::with(Some(custom), Some(conversation)) }
+    }
+
+    /// When the last connection of the last run ended.
+    pub(super) fn last_end(&self) -> Duration {
+        let world = self.world.borrow();
+        let ends = world.active().iter().filter_map(|conn| conn.end.as_ref().map(|(_, at)| *at));
+        Duration::from_nanos(ends.max().unwrap_or(0))
     }
 
     /// Lives through the run that follows from `seed`.
@@ -120,6 +139,7 @@ impl<B: Bug> Simulation<B> {
         world.run_down();
         debug_assert_eq!(operations, world.counted.operations, "clients make no system calls");
         judge(&world, &stats, &config)?;
+        self.transcript.as_ref().map_or(Ok(()), |transcript| transcript.judge(world.active()))?;
         Ok(Report::of(&world, &stats))
     }
 
@@ -128,9 +148,12 @@ impl<B: Bug> Simulation<B> {
         let mut rng = Rng::new(seed);
         let mut world = self.world.borrow_mut();
         let world = &mut *world;
-        let faults = Faults::draw(&mut rng);
-        let setting = Setting::draw(self.conversation.is_some(), self.exchange.is_some(), &mut rng);
-        let config = draw_config(&self.config, &mut rng);
+        let mut faults = Faults::draw(&mut rng);
+        let mut setting = Setting::draw(self.conversation.is_some(), self.exchange.is_some(), &mut rng);
+        let mut config = draw_config(&self.config, &mut rng);
+        if let Some(transcript) = &self.transcript {
+            transcript.set(&mut faults, &mut setting, &mut config, &self.config);
+        }
         if world.conns.len() < setting.clients {
             world.conns.resize_with(setting.clients, Conn::default);
         }
@@ -145,6 +168,9 @@ impl<B: Bug> Simulation<B> {
             if let Some(own) = &self.conversation {
                 conn.script.says.extend_from_slice(&own.says);
                 conn.script.hears.extend_from_slice(&own.hears);
+            }
+            if let Some(transcript) = &self.transcript {
+                transcript.give_to(conn);
             }
             adapt(conn, &mut rng);
             *size_of = size;
