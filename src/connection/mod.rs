@@ -112,8 +112,9 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         if self.session.wants_discard() {
             let read = attempt_again(read, || self.stream.read(scratch));
             self.take_discarded(read, scratch.len(), pass);
-        } else {
-            self.take(read, scratch, pass);
+        } else if self.take(read, scratch, pass) {
+            self.ready = self.ready.without(Readiness::READABLE);
+            return Progress::Idle;
         }
         self.ready = self.ready.without(Readiness::READABLE);
         self.drive_on(scratch, pass)

@@ -16,13 +16,12 @@ use crate::session::{Remote, Span, Tick, Traffic};
 
 /// Shared between the thread that serves a connection and whoever stops it.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(super) struct Peer {
-    pub(super) id: u64,
+    // What every request touches comes first, and fills one line of the processor's cache.
     socket: Socket,
     /// A Unix socket. Its other end sees at once that our reading side is shut down, and can send nothing more.
     is_unix: bool,
-    /// The thread that serves it, once it does.
-    thread: OnceLock<Thread>,
     /// Our reading side is shut down to wake the thread: an end of the stream is not the peer's.
     shut: AtomicBool,
     stopping: AtomicBool,
@@ -32,6 +31,9 @@ pub(super) struct Peer {
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     frames: AtomicU64,
+    pub(super) id: u64,
+    /// The thread that serves it, once it does.
+    thread: OnceLock<Thread>,
 }
 
 /// A tick that can be told from none.
@@ -168,12 +170,12 @@ impl Peer {
     #[inline]
     pub(super) fn recv_within(
         &self,
-        timeout: Option<Duration>,
+        timeout: impl FnOnce() -> Option<Duration>,
         stop_event: &PipeReader,
         into: &mut [u8],
     ) -> io::Result<usize> {
         if self.is_unix {
-            self.wait(timeout, stop_event);
+            self.wait(timeout(), stop_event);
         }
         self.recv(into)
     }
