@@ -1,7 +1,7 @@
 //! Addresses as the command line, the log and protocols name them: `tcp://HOST:PORT`, `udp://HOST:PORT`,
 //! `unix:PATH`, `unix:@NAME`.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -89,11 +89,25 @@ impl fmt::Display for Address {
 impl fmt::Display for UnixName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Path(path) => path.display().fmt(f),
-            Self::Abstract(name) => write!(f, "@{}", name.escape_ascii()),
+            Self::Path(path) => write_escaped(&path.to_string_lossy(), f),
+            Self::Abstract(name) => {
+                f.write_str("@")?;
+                write_escaped(&String::from_utf8_lossy(name), f)
+            }
             Self::Unnamed => f.write_str("(unnamed)"),
         }
     }
+}
+
+/// A name is its owner's choice: what would end a line, or drive a terminal, is shown as \xNN.
+fn write_escaped(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for char in text.chars() {
+        match u32::from(char) {
+            code if char.is_control() => write!(f, "\\x{code:02x}")?,
+            _ => f.write_char(char)?,
+        }
+    }
+    Ok(())
 }
 
 impl FromStr for Address {
@@ -215,6 +229,14 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
+    }
+
+    #[test]
+    fn a_name_cannot_forge_a_line() {
+        let path = Address::Unix(UnixName::Path("/tmp/a\nudp://x \u{1b}[m ü".into()));
+        assert_eq!(path.to_string(), "unix:/tmp/a\\x0audp://x \\x1b[m ü");
+        let name = Address::Unix(UnixName::Abstract(b"a\nb".to_vec()));
+        assert_eq!(name.to_string(), "unix:@a\\x0ab");
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub enum Error {
         /// The address it served.
         address: String,
     },
+    /// A thread could not be started (pthread_create(3): EAGAIN).
+    Thread(io::Error),
     /// Signals could not be registered.
     Signals(io::Error),
     /// A setting that cannot be kept; the text names the value and what would be accepted.
@@ -54,6 +56,11 @@ impl fmt::Display for Error {
                 )
             }
             Self::Panicked { address } => write!(f, "what serves {address} panicked: a bug"),
+            Self::Thread(source) => write!(
+                f,
+                "cannot start a thread: {} (raise `ulimit -u` or the cgroup's pids.max)",
+                plain(source)
+            ),
             Self::Signals(source) => {
                 f.write_str("cannot watch signals: ")?;
                 explain(source, f)
@@ -66,7 +73,9 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Bind { source, .. } | Self::Poll(source) | Self::Signals(source) => Some(source),
+            Self::Bind { source, .. } | Self::Poll(source) | Self::Thread(source) | Self::Signals(source) => {
+                Some(source)
+            }
             Self::Listener { .. } | Self::Panicked { .. } | Self::Config(_) => None,
         }
     }

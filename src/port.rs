@@ -14,6 +14,13 @@ use crate::session::{Datagrams, Guard, Pass, Tick};
 /// way through the network stack to itself, twice. So by default a turn takes 32.
 const FRAMES: u32 = 4;
 
+/// Batches counted of what was never received: others may go on sending.
+const MAX_COUNTED: u32 = 10_000;
+
+/// How long receiving rests when it only fails, and after how many failures.
+const REST: std::time::Duration = std::time::Duration::from_millis(100);
+const FAILURES: u32 = 64;
+
 /// One datagram socket and the state on it.
 pub struct Port<D> {
     socket: D,
@@ -21,12 +28,14 @@ pub struct Port<D> {
     ready: Readiness,
     /// The kernel was out of memory or buffers: no I/O before this.
     retry_at: Option<Tick>,
+    /// Calls to receive that failed, since one succeeded.
+    failures: u32,
 }
 
 impl<D: DatagramSocket> Port<D> {
     /// A port at which nothing has arrived yet.
     pub const fn new(socket: D, datagrams: Datagrams) -> Self {
-        Self { socket, datagrams, ready: Readiness::WRITABLE, retry_at: None }
+        Self { socket, datagrams, ready: Readiness::WRITABLE, retry_at: None, failures: 0 }
     }
 
     /// Adds what an event said.
@@ -68,6 +77,27 @@ impl<D: DatagramSocket> Port<D> {
         self.drive(batch, guard, pass)
     }
 
+    /// Ends before all is answered: what is owed is counted.
+    pub fn give_up(&self, pass: &mut Pass) {
+        pass.datagrams_mut().given_up += self.datagrams.owed() as u64;
+    }
+
+    /// Takes what still waits in the kernel's queue and counts it as given up: for a driver that takes one at a time.
+    pub fn give_up_queue(&mut self, batch: &mut RecvBatch, pass: &mut Pass) {
+        for _ in 0..MAX_COUNTED {
+            batch.clear();
+            let Attempt::Done(empty) = attempt(|| self.socket.recv_batch(batch)) else { break };
+            let bytes = batch.iter().map(|(data, _)| data.len() as u64);
+            pass.traffic_mut().bytes_in += bytes.sum::<u64>();
+            let count = batch.len() as u64;
+            pass.datagrams_mut().received += count;
+            pass.datagrams_mut().given_up += count;
+            if empty {
+                break;
+            }
+        }
+    }
+
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self, pass: &Pass) -> Option<Tick> {
         let held = self.datagrams.poll_timeout(pass).filter(|_| !planted::<D>(Planted::HeldReplyForgotten));
@@ -102,6 +132,7 @@ impl<D: DatagramSocket> Port<D> {
         batch.clear();
         match attempt(|| self.socket.recv_batch(batch)) {
             Attempt::Done(empty) => {
+                self.failures = 0;
                 if empty || planted::<D>(Planted::DatagramBatchDrains) {
                     self.emptied();
                 }
@@ -110,13 +141,29 @@ impl<D: DatagramSocket> Port<D> {
                     self.datagrams.handle_datagram(data, from, guard, pass);
                 }
             }
-            Attempt::WouldBlock => self.emptied(),
+            Attempt::WouldBlock => {
+                self.failures = 0;
+                self.emptied();
+            }
             Attempt::Failed(failure) => {
                 pass.datagrams_mut().recv_errors += 1;
                 pass.spend(0, 1);
-                self.note_failure(failure, pass);
+                self.note_recv_failure(failure, pass);
             }
         }
+    }
+
+    /// An error tells of one datagram, as a rule; a socket that only fails must not keep the loop.
+    fn note_recv_failure(&mut self, failure: Failure, pass: &mut Pass) {
+        self.failures += 1;
+        if failure.class != FailureClass::Fatal && self.failures < FAILURES {
+            return self.note_failure(failure, pass);
+        }
+        if self.failures <= FAILURES {
+            log::warn!("receiving datagrams fails error=\"{failure}\" retry_ms={}", REST.as_millis());
+        }
+        self.failures = FAILURES + 1;
+        self.retry_at = Some(pass.now().tick.after(REST.into()));
     }
 
     fn emptied(&mut self) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::blocking::Model;
+use super::blocking::{Model, rest_after_error};
 use super::converse::converse;
 use super::registry::{Admission, Shared};
 use crate::address::Address;
@@ -145,7 +145,6 @@ impl Acceptor {
             PollFd::new(&self.listener, PollFlags::IN),
             PollFd::new(&self.context.shared.stop_event, PollFlags::IN),
         ];
-        // An interrupted wait is repeated by the caller.
-        let _ = poll(&mut fds, timeout);
+        rest_after_error(poll(&mut fds, timeout));
     }
 }

@@ -108,11 +108,11 @@ impl Blocking {
     /// Serves until a drain has ended, or a second order to stop came.
     ///
     /// # Errors
-    /// [`Error::Listener`] when one became unusable, [`Error::Poll`] when a listener's thread cannot be started.
+    /// [`Error::Listener`] when one became unusable, [`Error::Thread`] when a listener's thread cannot be started.
     pub fn run(self) -> Result<Outcome, Error> {
         let own_ports = self.ports.iter().map(|port| port.local.port()).collect();
         let guard = Guard { any_source_port: self.config.any_source_port, own_ports };
-        let shared = Shared::new(self.config, guard, self.handle).map_err(Error::Poll)?;
+        let shared = Shared::new(self.model, self.config, guard, self.handle).map_err(Error::Poll)?;
         let shared = Arc::new(shared);
         // A second order to stop does not wait for the threads, and the paths must be gone all the same.
         let mut files = Vec::new();
@@ -124,6 +124,7 @@ impl Blocking {
             start(&shared, Address::Udp(port.local).to_string(), answerer(port, self.model, &shared))?;
         }
         let outcome = Supervisor::new(shared.clone(), self.orders).run();
+        shared.wait_for_ends();
         info!("stopped {}", shared.stats());
         outcome
     }
@@ -160,7 +161,7 @@ fn start(shared: &Arc<Shared>, address: String, body: impl FnOnce() + Send + 'st
         let _counted = counted;
         body();
     };
-    thread::Builder::new().spawn(body).map(drop).map_err(Error::Poll)
+    thread::Builder::new().spawn(body).map(drop).map_err(Error::Thread)
 }
 
 /// The thread of a listener. One that panics must not leave a server behind that does not listen there any more.
@@ -175,6 +176,13 @@ impl Drop for Counted {
             self.shared.fail(Error::Panicked { address: std::mem::take(&mut self.address) });
         }
         self.shared.count_listener(-1);
+    }
+}
+
+/// An interrupted wait is repeated by the caller at once; any other failure, of which none is known, is not to spin.
+pub(super) fn rest_after_error<T>(waited: rustix::io::Result<T>) {
+    if waited.is_err_and(|error| error != rustix::io::Errno::INTR) {
+        thread::sleep(LOOK.0);
     }
 }
 
@@ -234,8 +242,7 @@ impl Supervisor {
         let left = next.map(|at| at.saturating_duration_since(Instant::now()));
         let timeout = left.and_then(|left| Timespec::try_from(left).ok());
         let mut fds = [PollFd::new(&self.orders, PollFlags::IN)];
-        // An interrupted wait is repeated by the caller.
-        let _ = poll(&mut fds, timeout.as_ref());
+        rest_after_error(poll(&mut fds, timeout.as_ref()));
     }
 
     fn wake_idle(&mut self) {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
+use super::blocking::Model;
 use super::peer::{BlockingSocket, Peer};
 use super::registry::Shared;
 use crate::connection::{Connection, Progress};
@@ -27,6 +28,11 @@ const WALL_AGE_MS: u32 = 1000;
 
 /// The shortest timeout a socket takes for one: zero would mean for ever.
 const SHORTEST: Duration = Duration::from_millis(1);
+
+/// A write waits for a part of the write limit only, and is then repeated: send(2) says how much it has sent only when it
+/// returns, and a limit that begins anew with each send would be kept to a multiple of itself.
+const SEND_STEPS: u32 = 8;
+const LONGEST_SEND: Duration = Duration::from_secs(1);
 
 /// Serves one connection to its end.
 pub(super) fn converse(peer: &Arc<Peer>, make: &Factory, local: &crate::session::Peer, shared: &Shared) {
@@ -80,11 +86,16 @@ struct Conversation<'a> {
 
 impl<'a> Conversation<'a> {
     fn new(peer: &'a Arc<Peer>, protocol: Box<dyn Protocol>, shared: &'a Shared) -> Self {
-        let limits = &shared.config.limits;
-        let pass = Pass::new(limits.clone(), shared.clock.at(Instant::now(), SystemTime::now()));
+        let mut limits = shared.config.limits.clone();
+        let send_wait = limits.write.map(|limit| (limit / SEND_STEPS).clamp(SHORTEST, LONGEST_SEND));
+        if shared.model == Model::Iterative && shared.is_stopping() {
+            // Others wait in the queue, and what this one has sent arrived long ago.
+            limits.quiet = SHORTEST;
+        }
+        let pass = Pass::new(limits, shared.clock.at(Instant::now(), SystemTime::now()));
         let connection = Connection::new(BlockingSocket(peer.clone()), protocol, &pass);
         // It fails when the connection is gone, and then the next call says so.
-        let _ = set_socket_timeout(peer.socket(), Timeout::Send, limits.write);
+        let _ = set_socket_timeout(peer.socket(), Timeout::Send, send_wait);
         let wall_read = pass.now().tick;
         Self { pass, peer, shared, connection, timeout: None, stopped: false, wall_read }
     }

@@ -9,7 +9,7 @@ use super::blocking::Model;
 use super::registry::Shared;
 use crate::connection::Progress;
 use crate::error::Error;
-use crate::kernel::{BATCH, DatagramSocket, Readiness, RecvBatch};
+use crate::kernel::{BATCH, Readiness, RecvBatch};
 use crate::os::datagrams::DatagramPort;
 use crate::port::Port;
 use crate::session::{DatagramHandler, Datagrams, Pass};
@@ -30,6 +30,7 @@ pub(super) fn serve(socket: UdpSocket, handler: Box<dyn DatagramHandler>, model:
         Model::Iterative => (datagrams.one_at_a_time(), 1),
     };
     let mut batch = RecvBatch::with_room(room);
+    shared.watch_drops(socket.drops());
     let mut port = Port::new(socket, datagrams);
     let now = shared.clock.at(Instant::now(), SystemTime::now());
     let mut pass = Pass::new(shared.config.limits.clone(), now);
@@ -47,8 +48,12 @@ pub(super) fn serve(socket: UdpSocket, handler: Box<dyn DatagramHandler>, model:
         };
         shared.add_datagrams(pass.take_datagrams());
     }
-    let drops = port.socket().kernel_drops().unwrap_or(0);
-    shared.count(|stats| stats.kernel_drops += drops);
+    if progress != Progress::Closed {
+        port.give_up(&mut pass);
+        port.give_up_queue(&mut batch, &mut pass);
+    }
+    shared.add_datagrams(pass.take_datagrams());
+    shared.keep_drops(port.socket().drops());
 }
 
 /// Waits for the socket, a deadline or the drain, and says what the socket is ready for.

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::blocking::Model;
 use super::orders::Handle;
 use super::peer::Peer;
 use crate::error::Error;
+use crate::os::datagrams::Drops;
 use crate::os::stream::Socket;
 use crate::reactor::throttle::Throttle;
 use crate::reactor::{Config, OverLimit, Stats};
@@ -17,6 +19,7 @@ use crate::session::{Clock, CloseReason, DatagramTraffic, Guard, Span, Tick, Tra
 /// Shared by all threads of one server.
 #[derive(Debug)]
 pub(super) struct Shared {
+    pub(super) model: Model,
     pub(super) config: Config,
     pub(super) guard: Guard,
     pub(super) clock: Clock,
@@ -40,10 +43,15 @@ struct Inner {
     next_id: u64,
     /// Threads that accept or serve datagrams.
     listeners: usize,
+    /// What the kernel has dropped at sockets that are open.
+    drops: Vec<Drops>,
     stats: Stats,
     full: Throttle,
     failing: Throttle,
 }
+
+/// How long to wait for threads whose sockets were shut down under them.
+const AFTER_CUT: Duration = Duration::from_millis(500);
 
 /// What became of a connection just accepted.
 pub(super) enum Admission {
@@ -53,9 +61,10 @@ pub(super) enum Admission {
 }
 
 impl Shared {
-    pub(super) fn new(config: Config, guard: Guard, handle: Handle) -> io::Result<Self> {
+    pub(super) fn new(model: Model, config: Config, guard: Guard, handle: Handle) -> io::Result<Self> {
         let (stop_event, stop_writer) = io::pipe()?;
         Ok(Self {
+            model,
             config,
             guard,
             clock: Clock::new(Instant::now()),
@@ -126,7 +135,7 @@ impl Shared {
         inner.stats.closed[reason.kind()] += 1;
         peer.add_to(&mut inner.stats.traffic);
         drop(inner);
-        self.room.notify_one();
+        self.notify_room();
         if self.is_stopping() {
             self.handle.wake();
         }
@@ -137,6 +146,7 @@ impl Shared {
         let mut inner = self.lock();
         inner.listeners = inner.listeners.saturating_add_signed(by);
         drop(inner);
+        self.notify_room();
         self.handle.wake();
     }
 
@@ -146,6 +156,25 @@ impl Shared {
         stats.datagrams += datagrams;
         stats.traffic.bytes_in += traffic.bytes_in;
         stats.traffic.bytes_out += traffic.bytes_out;
+    }
+
+    /// From now on the statistics count what the kernel drops at this socket.
+    pub(super) fn watch_drops(&self, drops: Drops) {
+        self.lock().drops.push(drops);
+    }
+
+    /// The socket is about to be closed: what was dropped there is counted for good.
+    pub(super) fn keep_drops(&self, drops: Drops) {
+        let mut inner = self.lock();
+        inner.drops.retain(|other| *other != drops);
+        inner.stats.kernel_drops += drops.read().unwrap_or(0);
+    }
+
+    /// Waits, for a moment at most, until those who were cut off have ended.
+    pub(super) fn wait_for_ends(&self) {
+        let inner = self.lock();
+        let anybody = |inner: &mut Inner| !inner.peers.is_empty() || inner.listeners > 0;
+        let _ = self.room.wait_timeout_while(inner, AFTER_CUT, anybody);
     }
 
     pub(super) fn count(&self, count: impl FnOnce(&mut Stats)) {
@@ -191,6 +220,14 @@ impl Shared {
         self.fatal.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    fn notify_room(&self) {
+        if self.is_over() {
+            self.room.notify_all();
+        } else {
+            self.room.notify_one();
+        }
+    }
+
     /// Begins a drain: everybody is told.
     pub(super) fn stop(&self) {
         let inner = self.lock();
@@ -234,6 +271,7 @@ impl Shared {
         for peer in inner.peers.values() {
             peer.add_to(&mut stats.traffic);
         }
+        stats.kernel_drops += inner.drops.iter().filter_map(Drops::read).sum::<u64>();
         stats
     }
 

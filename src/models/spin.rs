@@ -1,6 +1,7 @@
 //! Non-blocking sockets without readiness: a kernel whose poll never waits, and says of everything that it may be
 //! possible. So every turn asks every socket, and a core is never idle.
 
+use std::fs::File;
 use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -19,6 +20,8 @@ const MAYBE: Readiness = Readiness::new(true, true);
 pub struct SpinKernel {
     /// Who is to be asked, by slot.
     tokens: Vec<Option<Token>>,
+    /// A descriptor to give up when there is no other.
+    reserve: Option<File>,
     orders: Orders,
     handle: Handle,
 }
@@ -30,7 +33,7 @@ impl SpinKernel {
     /// pipe(2).
     pub fn new() -> io::Result<Self> {
         let (orders, handle) = Orders::new()?;
-        Ok(Self { tokens: Vec::new(), orders, handle })
+        Ok(Self { tokens: Vec::new(), reserve: take_reserve(), orders, handle })
     }
 
     /// A handle that stops the reactor above from another thread.
@@ -46,6 +49,10 @@ impl SpinKernel {
         }
         self.tokens[key] = Some(token);
     }
+}
+
+fn take_reserve() -> Option<File> {
+    File::open("/dev/null").ok()
 }
 
 impl Kernel for SpinKernel {
@@ -75,9 +82,14 @@ impl Kernel for SpinKernel {
         listener.accept(true)
     }
 
-    /// It keeps no reserve.
-    fn shed(&mut self, _listener: &StreamListener) -> io::Result<bool> {
-        Ok(false)
+    fn shed(&mut self, listener: &StreamListener) -> io::Result<bool> {
+        if self.reserve.take().is_none() {
+            self.reserve = take_reserve();
+            return Ok(false);
+        }
+        let accepted = listener.accept(true).map(drop);
+        self.reserve = take_reserve();
+        accepted.map(|()| true)
     }
 
     /// It is a server's: it makes no connections.

@@ -130,7 +130,7 @@ pub(super) fn address_of(any: SocketAddrAny) -> Address {
 
 fn unix_name(name: &SocketAddrUnix) -> UnixName {
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    if let Some(name) = name.abstract_name() {
+    if let Some(name) = name.abstract_name().filter(|name| !name.is_empty()) {
         return UnixName::Abstract(name.to_vec());
     }
     match name.path_bytes() {

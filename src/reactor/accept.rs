@@ -9,7 +9,7 @@ use crate::attempt::{Attempt, Failure, FailureClass, attempt_accept};
 use crate::connection::{Connection, Progress};
 use crate::error::Error;
 use crate::kernel::{Kernel, Planted, Token};
-use crate::session::{CloseReason, Factory, Peer, Remote};
+use crate::session::{CloseReason, Factory, Peer, Remote, Tick};
 
 /// How long accepting rests when no descriptor, buffer or memory is left. No event announces the end of it.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -26,6 +26,8 @@ pub(super) struct Listening<K: Kernel> {
     listener: K::Listener,
     /// Failures in a row: since accepting last succeeded, found nobody, or was given a rest.
     failures: u32,
+    /// Accepting rests until then, whatever events say: a newcomer's arrival frees no descriptor.
+    rests_until: Option<Tick>,
     /// Our address, and that of the peer accepted last.
     peer: Peer,
     make: Factory,
@@ -68,6 +70,7 @@ impl<K: Kernel> Reactor<K> {
         let slot = Slot::Listener(Box::new(Listening {
             listener,
             failures: 0,
+            rests_until: None,
             peer: Peer { address: Address::Unknown, local: address },
             make,
         }));
@@ -80,6 +83,13 @@ impl<K: Kernel> Reactor<K> {
     }
 
     pub(super) fn serve_listener(&mut self, token: Token) {
+        let now = self.pass.now().tick;
+        if let Some(Entry { slot: Slot::Listener(listening), .. }) = self.slots.get_mut(token) {
+            if listening.rests_until.is_some_and(|until| !until.is_due(now)) {
+                return;
+            }
+            listening.rests_until = None;
+        }
         match self.accept_batch(token) {
             Stopped::Drained if self.state.is_draining() => {
                 self.remove(token);
@@ -204,6 +214,9 @@ impl<K: Kernel> Reactor<K> {
             return;
         }
         let retry = self.pass.now().tick.after(PAUSE.into());
+        if let Some(Entry { slot: Slot::Listener(listening), .. }) = self.slots.get_mut(token) {
+            listening.rests_until = Some(retry);
+        }
         self.arm(token, Some(retry));
     }
 

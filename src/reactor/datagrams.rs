@@ -106,6 +106,14 @@ impl<K: Kernel> Reactor<K> {
         self.arm(token, deadline);
     }
 
+    /// Counts what is left unanswered, then closes.
+    pub(super) fn abort_port(&mut self, token: Token) {
+        if let Some(Entry { slot: Slot::Port(port), .. }) = self.slots.get_mut(token) {
+            port.give_up(&mut self.pass);
+        }
+        self.close_port(token);
+    }
+
     pub(super) fn close_port(&mut self, token: Token) {
         let drops = self.port(token).and_then(|port| port.socket().kernel_drops());
         if !planted::<K>(Planted::KernelDropsForgotten) {

@@ -88,8 +88,9 @@ impl<K: Kernel> Reactor<K> {
     /// The drain's time is up.
     pub(super) fn cut_off(&mut self) {
         let cut_off = self.abort_all();
-        if cut_off > 0 {
-            warn!("drain limit reached cut_off={cut_off}");
+        let unanswered = self.pass.datagrams().given_up;
+        if cut_off > 0 || unanswered > 0 {
+            warn!("drain limit reached cut_off={cut_off} unanswered_datagrams={unanswered}");
         }
         self.state = State::Stopped { cut_off, signal: None };
     }
@@ -135,7 +136,7 @@ impl<K: Kernel> Reactor<K> {
                 Some(Slot::Listener(_)) => {
                     self.remove(token);
                 }
-                Some(Slot::Port(_)) => self.close_port(token),
+                Some(Slot::Port(_)) => self.abort_port(token),
                 None => {}
             }
         }

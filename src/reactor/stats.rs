@@ -75,6 +75,7 @@ impl fmt::Display for Stats {
             ("udp_guarded", udp.guarded),
             ("udp_overflow", udp.overflow),
             ("udp_send_errors", udp.send_errors),
+            ("udp_given_up", udp.given_up),
             ("udp_recv_errors", udp.recv_errors),
             ("udp_kernel_drops", self.kernel_drops),
         ] {

@@ -39,9 +39,23 @@ impl Default for DatagramOptions {
 pub struct DatagramPort {
     fd: OwnedFd,
     receiver: recv::Receiver,
-    /// What the kernel is asked for its drops by.
+    drops: Drops,
+}
+
+/// A way to ask what the kernel has dropped at a socket, for other threads than the one that has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drops {
     inode: u64,
     is_v6: bool,
+}
+
+impl Drops {
+    /// Datagrams dropped so far because the receive buffer was full; `None` where the system does not say, or when the
+    /// socket is closed.
+    #[must_use]
+    pub fn read(&self) -> Option<u64> {
+        drops::read(self.inode, self.is_v6)
+    }
 }
 
 /// Binds a non-blocking UDP socket, and says where: port 0 resolved.
@@ -83,7 +97,13 @@ impl DatagramPort {
         let is_v6 = socket.local_addr()?.is_ipv6();
         let fd = OwnedFd::from(socket);
         let inode = rustix::fs::fstat(&fd)?.st_ino;
-        Ok(Self { fd, receiver: recv::Receiver::new(), inode, is_v6 })
+        Ok(Self { fd, receiver: recv::Receiver::new(), drops: Drops { inode, is_v6 } })
+    }
+
+    /// What other threads may ask.
+    #[must_use]
+    pub const fn drops(&self) -> Drops {
+        self.drops
     }
 }
 
@@ -118,7 +138,7 @@ impl DatagramSocket for DatagramPort {
     }
 
     fn kernel_drops(&self) -> Option<u64> {
-        drops::read(self.inode, self.is_v6)
+        self.drops.read()
     }
 }
 

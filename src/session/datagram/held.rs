@@ -26,6 +26,10 @@ pub(super) struct Held {
 }
 
 impl Held {
+    pub(super) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.heap.is_empty()
     }

@@ -119,6 +119,12 @@ impl Datagrams {
         self.stop == Stop::Emptied && !self.is_busy()
     }
 
+    /// Replies that have not been sent.
+    #[must_use]
+    pub fn owed(&self) -> usize {
+        self.outbox.len() + self.held.len()
+    }
+
     /// Whether a reply is owed.
     fn is_busy(&self) -> bool {
         self.outbox.len() > 0 || !self.held.is_empty()

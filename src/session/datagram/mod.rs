@@ -44,6 +44,8 @@ pub struct DatagramTraffic {
     pub overflow: u64,
     /// Replies the kernel refused for good: too long, no route, forbidden.
     pub send_errors: u64,
+    /// Datagrams left unanswered at the end: the drain's time was up, or a second order to stop came.
+    pub given_up: u64,
     /// Errors reported instead of a datagram, such as an ICMP message about an earlier reply.
     pub recv_errors: u64,
 }
@@ -55,6 +57,7 @@ impl AddAssign for DatagramTraffic {
         self.guarded += more.guarded;
         self.overflow += more.overflow;
         self.send_errors += more.send_errors;
+        self.given_up += more.given_up;
         self.recv_errors += more.recv_errors;
     }
 }
