@@ -125,7 +125,11 @@ impl Blocking {
         }
         let outcome = Supervisor::new(shared.clone(), self.orders).run();
         shared.wait_for_ends();
-        info!("stopped {}", shared.stats());
+        let stats = shared.stats();
+        if stats.datagrams.given_up > 0 {
+            warn!("drain ended unanswered_datagrams={}", stats.datagrams.given_up);
+        }
+        info!("stopped {stats}");
         outcome
     }
 }

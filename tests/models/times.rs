@@ -85,6 +85,20 @@ fn a_client_that_never_reads_ends_by_the_write_deadline() {
 }
 
 #[test]
+fn the_write_deadline_is_not_kept_to_a_multiple_of_itself() {
+    for model in OTHERS {
+        // What the kernel takes grows while a send waits, and each growth is progress.
+        let server = serve(model, &["source", "--write-timeout=2s", "-v"]);
+        let begun = Instant::now();
+        let client = server.connect();
+        let line = server.wait_log("closed slot=");
+        assert!(line.contains("write_timeout"), "{model}: {line}");
+        assert!(begun.elapsed() < Duration::from_secs(5), "{model}: {:?}", begun.elapsed());
+        drop(client);
+    }
+}
+
+#[test]
 fn a_client_that_reads_late_gets_everything() {
     for model in OTHERS {
         let server = serve(model, &["--write-timeout=off"]);
