@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::peers::*;
 use crate::support::*;
@@ -84,6 +84,45 @@ fn no_reply_in_time() {
         "",
         &[&url, "no reply", "100ms", "--timeout"],
     );
+}
+
+/// What a call to a server that never stops talking said, and that it did not take much longer than its limit.
+#[track_caller]
+fn expect_endless(url: &str, messages: &[&str], limit: &str) -> Called {
+    let started = Instant::now();
+    let called = call(url, &[&["--greeting", "0", "--timeout", limit], messages].concat());
+    let took = started.elapsed();
+    assert_eq!(called.status.code(), Some(1), "{}", called.stderr);
+    for text in [url, "did not end within", limit, "--timeout", "--no-reply"] {
+        assert!(called.stderr.contains(text), "no '{text}' in: {}", called.stderr);
+    }
+    // Generous, because the machine may be busy; without a limit it would never end.
+    assert!(took >= Duration::from_millis(500) && took < Duration::from_secs(10), "{took:?}");
+    called
+}
+
+#[test]
+fn a_raw_reply_that_goes_on_in_drops() {
+    for messages in [&["a", "b"][..], &["a"]] {
+        let (url, _) = once(|mut stream| {
+            stream.set_nodelay(true).unwrap();
+            let _ = stream.read(&mut [0; 16]).unwrap();
+            // Until the other side is gone.
+            while stream.write_all(b".").is_ok() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        });
+        let called = expect_endless(&url, messages, "500ms");
+        let dots = called.stdout.strip_suffix(b"\n").unwrap();
+        assert!(dots.len() > 1 && dots.iter().all(|byte| *byte == b'.'), "what arrived is printed");
+    }
+}
+
+#[test]
+fn a_raw_reply_that_goes_on_in_a_flood() {
+    let server = Server::start(&["source"]);
+    let called = expect_endless(&url(&server), &["x"], "1s");
+    assert!(called.stdout.len() > 1000, "what arrived is printed");
 }
 
 #[test]

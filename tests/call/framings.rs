@@ -82,3 +82,15 @@ fn a_file_that_does_not_fit_the_framing_is_a_failure() {
         &["delimiter", "--framing"],
     );
 }
+
+#[test]
+fn a_file_without_end_is_refused_at_the_limit_of_the_framing() {
+    for hex in [&[][..], &["--hex"]] {
+        let arguments = [&["--framing", "len32", "--max-frame", "100k", "--file", "/dev/zero"], hex].concat();
+        call("tcp://127.0.0.1:9", &arguments).expect_failure(
+            1,
+            "",
+            &["'/dev/zero'", "102400 bytes", "--max-frame"],
+        );
+    }
+}

@@ -54,6 +54,7 @@ fn help_goes_to_standard_output_with_0() {
             &["call", "--help"][..],
             &["Usage: oneloop call", "--greeting", "Units:", "Examples:", "Exit codes:"][..],
         ),
+        (&["call", "--help"], &["or the server closed after the last message\n       without replying"]),
         (&["call", "-h"], &["--greeting", "Examples:"]),
         (&["--help"], &["  call "]),
     ] {

@@ -1,5 +1,6 @@
 //! Without messages the lines of standard input are sent, as they come.
 
+use std::fs::File;
 use std::io::{Read, Write};
 
 use crate::peers::*;
@@ -93,4 +94,39 @@ fn many_lines_are_answered_in_order() {
     let server = Server::start(&["--framing", "lines"]);
     let lines: String = (0..2000).map(|n| format!("line {n}\n")).collect();
     call_with(&url(&server), &["--framing", "lines"], lines.as_bytes()).expect(&lines);
+}
+
+#[test]
+fn a_line_without_end_is_refused_at_the_limit_of_the_framing() {
+    let server = Server::start(&["--framing", "lines"]);
+    for (options, max) in [
+        (&["--framing", "lines", "--max-frame", "128KiB"][..], "131072 bytes"),
+        (&["--framing", "len32"], "1048576 bytes"),
+        (&["--framing", "lines", "--max-frame", "64KiB", "--hex"], "65536 bytes"),
+    ] {
+        let mut command = oneloop();
+        command.args(["call", &url(&server)]).args(options);
+        command.stdin(File::open("/dev/zero").unwrap());
+        let ended = command.output().unwrap();
+        let stderr = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!((ended.status.code(), ended.stdout), (Some(1), vec![]), "{stderr}");
+        for text in ["line 1 of standard input", max, "--max-frame"] {
+            assert!(stderr.contains(text), "{options:?}: no {text} in: {stderr}");
+        }
+    }
+}
+
+#[test]
+fn a_line_as_long_as_the_limit_is_sent_whatever_its_end() {
+    let server = Server::start(&["--framing", "lines"]);
+    // One read ends between CR and LF.
+    let line = "x".repeat((64 << 10) - 1);
+    for end in ["\r\n", "\n", ""] {
+        let called = call_with(
+            &url(&server),
+            &["--framing", "lines", "--max-frame", "65535"],
+            format!("{line}{end}").as_bytes(),
+        );
+        called.expect(format!("{line}\n"));
+    }
 }

@@ -13,8 +13,8 @@ pub(in super::super) const ABOUT: &str = "\
 Send messages one by one and print the replies.
 
 First what arrives within --greeting is printed. Then each MESSAGE is sent and its reply awaited: one \
-frame, one datagram, or with raw framing at least one byte and then 20 ms of quiet. After the last one \
-the sending side is closed, and what still arrives is printed until the server ends the connection.
+frame, one datagram, or with raw framing at least one byte and then 20 ms of quiet, all within --timeout. \
+After the last one the sending side is closed, and what still arrives is printed until the server ends the connection.
 
 Without MESSAGE and --file every line of standard input is a message, without its line end; it is sent \
 as soon as it is read. With raw framing an empty line is not sent: it has no bytes.
@@ -34,8 +34,10 @@ Units:
   times   250ms, 10s, 5m, 1h, 2d              at most 12d
 
 Exit codes:
-  0    every message was sent and had its reply; the server may have closed after the last one
-  1    no connection, no reply within --timeout, a reset, a frame cut off, or closed with messages still to be sent
+  0    every message was sent and had its reply; or the server closed after the last message
+       without replying, as many do after 'exit'
+  1    no connection, no reply within --timeout or one that did not end within it, a reset,
+       a frame cut off, or closed with messages still to be sent
   2    the arguments make no sense";
 
 /// The arguments of `oneloop call`. Those that mean nothing by themselves have no default here.
@@ -88,8 +90,8 @@ pub(in super::super) struct CallArgs {
     #[arg(long, value_name = "TIME", value_parser = units::time, allow_hyphen_values = true, help_heading = "Times")]
     pub(super) greeting: Option<Duration>,
 
-    /// How long a reply may take, counted from when the message has been sent, and how long nothing may
-    /// arrive before the end
+    /// How long a reply may take to its end, counted from when the message has been sent, and how long nothing may
+    /// arrive before the end of the connection
     #[arg(long, value_name = "TIME", value_parser = limit, allow_hyphen_values = true, default_value = "5s", help_heading = "Times")]
     pub(super) timeout: Duration,
 

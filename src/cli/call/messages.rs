@@ -10,11 +10,12 @@ use memchr::memchr;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::hex;
+use super::length::Length;
 use super::stop::Stop;
 use crate::attempt::{Attempt, attempt};
 
 /// The largest file, and the longest line: they are kept in memory as a whole.
-const MAX_MESSAGE: usize = 1 << 30;
+pub(super) const MAX_MESSAGE: usize = 1 << 30;
 
 /// One read from standard input.
 const READ_SIZE: usize = 64 * 1024;
@@ -55,18 +56,21 @@ impl Messages {
 }
 
 /// The content of a file as one message.
-pub(super) fn read_file(path: &Path, hex: bool) -> Result<Vec<u8>, Stop> {
+pub(super) fn read_file(path: &Path, mut length: Length) -> Result<Vec<u8>, Stop> {
     let name = path.display();
-    let mut content = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_MESSAGE as u64 + 1).read_to_end(&mut content));
-    match read {
-        Err(error) => Err(Stop::failed(format!("cannot read '{name}': {error}"))),
-        Ok(len) if len > MAX_MESSAGE => Err(Stop::failed(format!(
-            "'{name}' is larger than a message may be, which is {MAX_MESSAGE} bytes"
-        ))),
-        Ok(_) if hex => hex::parse(&content).map_err(|why| Stop::failed(format!("'{name}': {why}"))),
-        Ok(_) => Ok(content),
+    let fail = |error| Stop::failed(format!("cannot read '{name}': {error}"));
+    let file = File::open(path).map_err(fail)?;
+    let (mut content, mut start) = (Vec::new(), 0);
+    // Piece by piece: what is too long may have no end.
+    while (&file).take(READ_SIZE as u64).read_to_end(&mut content).map_err(fail)? > 0 {
+        length.add(&content[start..]);
+        length.check().map_err(|why| Stop::failed(format!("'{name}' is {why}")))?;
+        start = content.len();
     }
+    if !length.hex {
+        return Ok(content);
+    }
+    hex::parse(&content).map_err(|why| Stop::failed(format!("'{name}': {why}")))
 }
 
 /// The lines of standard input, read without waiting, so that the connection can be watched meanwhile.
@@ -78,7 +82,8 @@ pub(super) struct Lines {
     ended: bool,
     /// Lines taken.
     number: u64,
-    hex: bool,
+    /// Of the first `scanned` bytes.
+    length: Length,
     /// An empty line is no message.
     skip_empty: bool,
     /// Whether somebody types, who is shown a prompt, and whether it stands there.
@@ -87,11 +92,21 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(hex: bool, skip_empty: bool) -> Self {
+    pub(super) fn new(length: Length, skip_empty: bool) -> Self {
         let input = io::stdin();
         let typed = input.is_terminal();
         let buffer = Vec::new();
-        Self { input, buffer, scanned: 0, ended: false, number: 0, hex, skip_empty, typed, prompted: false }
+        Self {
+            input,
+            buffer,
+            scanned: 0,
+            ended: false,
+            number: 0,
+            length,
+            skip_empty,
+            typed,
+            prompted: false,
+        }
     }
 
     /// The next line that has been read, without its LF or CRLF.
@@ -101,7 +116,7 @@ impl Lines {
             self.number += 1;
             let number = self.number;
             let fail = |why| Stop::failed(format!("line {number} of standard input: {why}"));
-            let message = if self.hex { hex::parse(&line).map_err(fail)? } else { line };
+            let message = if self.length.hex { hex::parse(&line).map_err(fail)? } else { line };
             if !(self.skip_empty && message.is_empty()) {
                 return Ok(Some(message));
             }
@@ -113,19 +128,25 @@ impl Lines {
         if let Some(at) = memchr(b'\n', &self.buffer[self.scanned..]) {
             let rest = self.buffer.split_off(self.scanned + at + 1);
             let mut line = std::mem::replace(&mut self.buffer, rest);
-            self.scanned = 0;
+            self.restart();
             line.pop();
             if line.last() == Some(&b'\r') {
                 line.pop();
             }
             return Some(line);
         }
+        self.length.add(&self.buffer[self.scanned..]);
         self.scanned = self.buffer.len();
         if !self.ended || self.buffer.is_empty() {
             return None;
         }
-        self.scanned = 0;
+        self.restart();
         Some(std::mem::take(&mut self.buffer))
+    }
+
+    const fn restart(&mut self) {
+        self.scanned = 0;
+        self.length.restart();
     }
 
     /// Whether standard input has ended and every line was taken.
@@ -135,11 +156,9 @@ impl Lines {
 
     /// Reads what is there. To be called when standard input is readable, because it waits otherwise.
     pub(super) fn fill(&mut self) -> Result<(), Stop> {
+        let line = self.number + 1;
+        self.length.check().map_err(|why| Stop::failed(format!("line {line} of standard input is {why}")))?;
         let start = self.buffer.len();
-        if start > MAX_MESSAGE {
-            let text = format!("a line of standard input is longer than {MAX_MESSAGE} bytes");
-            return Err(Stop::failed(text));
-        }
         self.buffer.resize(start + READ_SIZE, 0);
         let (input, room) = (&self.input, &mut self.buffer[start..]);
         let read = attempt(|| Ok(rustix::io::read(input, &mut *room)?));
@@ -208,7 +227,7 @@ mod tests {
     use super::*;
 
     fn lines(text: &[u8], ended: bool, skip_empty: bool) -> Vec<Vec<u8>> {
-        let mut lines = Lines::new(false, skip_empty);
+        let mut lines = Lines::new(Length::new(MAX_MESSAGE, false), skip_empty);
         lines.ended = ended;
         let mut found = Vec::new();
         // Byte by byte, so that nothing depends on how much was read at once.
@@ -238,7 +257,7 @@ mod tests {
 
     #[test]
     fn bad_digits_name_their_line() {
-        let mut lines = Lines::new(true, true);
+        let mut lines = Lines::new(Length::new(MAX_MESSAGE, true), true);
         lines.buffer.extend_from_slice(b"00 ff\n\nxy\n");
         assert_eq!(lines.next().unwrap(), Some(vec![0, 255]));
         let Err(Stop::Failed(failure)) = lines.next() else { panic!("it is no number") };

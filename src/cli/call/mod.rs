@@ -4,6 +4,7 @@ mod args;
 mod conversation;
 mod datagrams;
 mod hex;
+mod length;
 mod messages;
 mod printer;
 mod stop;
@@ -19,7 +20,8 @@ use std::time::Duration;
 
 use self::conversation::{Exchange, converse};
 use self::datagrams::Datagrams;
-use self::messages::{Lines, Messages, read_file};
+use self::length::Length;
+use self::messages::{Lines, MAX_MESSAGE, Messages, read_file};
 use self::printer::Printer;
 use self::stop::Stop;
 use self::stream::Stream;
@@ -131,14 +133,19 @@ impl Options {
         }
     }
 
+    /// For the reading of one message. Where nothing frames it, its only limit is that it is kept in memory.
+    fn length(&self) -> Length {
+        Length::new(if self.is_raw() { MAX_MESSAGE } else { self.max_frame }, self.hex)
+    }
+
     fn messages(&mut self) -> Result<Messages, Stop> {
         match std::mem::replace(&mut self.source, Source::StandardInput) {
             Source::Arguments(messages) => Ok(Messages::given(messages)),
             Source::StandardInput => {
-                Ok(Messages::Typed(Lines::new(self.hex, self.sends_nothing_for_empty())))
+                Ok(Messages::Typed(Lines::new(self.length(), self.sends_nothing_for_empty())))
             }
             Source::File(path) => {
-                let content = read_file(&path, self.hex)?;
+                let content = read_file(&path, self.length())?;
                 if content.is_empty() && self.sends_nothing_for_empty() {
                     return Err(Stop::failed(format!(
                         "'{}' is empty, so that '--framing raw' would send nothing",

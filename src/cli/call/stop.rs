@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::super::exit::{Exit, Failure};
+use super::conversation::QUIET;
 use crate::client::{ClientError, ClientErrorKind};
 
 /// Why it ends.
@@ -25,6 +26,13 @@ impl Stop {
         Self::failed(format!(
             "no reply from {name} within {timeout:?} (--timeout waits longer; --no-reply is for servers that answer \
              nothing)"
+        ))
+    }
+
+    pub(super) fn endless_reply(name: &str, timeout: Duration) -> Self {
+        Self::failed(format!(
+            "the reply of {name} did not end within {timeout:?}: no {QUIET:?} passed without more of it (--timeout \
+             waits longer; --no-reply prints what comes until the server closes)"
         ))
     }
 

@@ -58,11 +58,13 @@ impl Stream {
         Ok(answered)
     }
 
-    /// The rest of a reply that ends when nothing follows.
-    fn until_quiet(&mut self, out: &mut Output) -> Result<Line, Stop> {
+    /// The rest of a reply that ends when nothing follows. It fails when something still arrives at `deadline`; the
+    /// silence after a reply that was in time may last beyond it.
+    fn until_quiet(&mut self, deadline: Instant, out: &mut Output) -> Result<Line, Stop> {
         loop {
             match self.piece(QUIET, out)? {
-                Piece::Printed => {}
+                Piece::Printed if Instant::now() < deadline => {}
+                Piece::Printed => return Err(Stop::endless_reply(&self.name(), self.timeout)),
                 Piece::Late => return Ok(Line::Open),
                 Piece::End => return Ok(Line::Closed),
             }
@@ -102,6 +104,7 @@ impl Exchange for Stream {
         if self.no_reply {
             return Ok(Line::Open);
         }
+        let deadline = Instant::now() + self.timeout;
         if !answered {
             match self.piece(self.timeout, out)? {
                 Piece::Printed => answered = true,
@@ -109,7 +112,7 @@ impl Exchange for Stream {
                 Piece::End => return Ok(Line::Closed),
             }
         }
-        let line = if self.raw && answered { self.until_quiet(out)? } else { Line::Open };
+        let line = if self.raw && answered { self.until_quiet(deadline, out)? } else { Line::Open };
         if !is_last {
             out.end()?;
         }
