@@ -74,9 +74,9 @@ struct Stage<'a> {
 #[repr(C)]
 struct Conversation<'a> {
     pass: Pass,
+    connection: Connection<BlockingSocket, Box<dyn Protocol>>,
     peer: &'a Peer,
     shared: &'a Shared,
-    connection: Connection<BlockingSocket, Box<dyn Protocol>>,
     /// The read timeout in force.
     timeout: Option<Duration>,
     /// The protocol was told of the drain.
@@ -97,7 +97,7 @@ impl<'a> Conversation<'a> {
         // It fails when the connection is gone, and then the next call says so.
         let _ = set_socket_timeout(peer.socket(), Timeout::Send, send_wait);
         let wall_read = pass.now().tick;
-        Self { pass, peer, shared, connection, timeout: None, stopped: false, wall_read }
+        Self { pass, connection, peer, shared, timeout: None, stopped: false, wall_read }
     }
 
     fn run(&mut self, scratch: &mut [u8]) -> CloseReason {
