@@ -195,8 +195,16 @@ impl Client {
         limit: Duration,
         mut on_message: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
+        // What arrives begins the wait inside a pump anew, and is no reason to go on waiting here.
+        let mut progress = (self.unsent(), Until::after(limit));
         while let Found::Frame(range) = self.pump(limit, Goal::FrameOrSent)? {
             on_message(&self.input[range])?;
+            if self.unsent() < progress.0 {
+                progress = (self.unsent(), Until::after(limit));
+            } else if !limit.is_zero() && progress.1.has_passed() {
+                let error = self.late(limit);
+                return Err(self.error(error).into());
+            }
         }
         Ok(())
     }
@@ -412,6 +420,26 @@ mod tests {
         assert!(matches!(error.kind(), ClientErrorKind::Stalled { unsent: 1.., limit: SHORT }), "{error}");
         assert_eq!(client.receive(LIMIT).unwrap_err(), error, "it is final");
         drop(peer);
+    }
+
+    #[test]
+    fn a_peer_that_only_talks_and_takes_nothing_is_not_waited_for_for_ever() {
+        let (mut client, mut peer) = pair(Lines::default());
+        let talker = thread::spawn(move || while peer.write_all(b"blah\n").is_ok() {});
+        client.queue(&vec![b'x'; 1 << 20]).unwrap();
+        for _ in 0..7 {
+            client.queue(&vec![b'x'; 1 << 20]).unwrap();
+        }
+        let mut heard = 0_u64;
+        let outcome = client.flush(SHORT, |_| {
+            heard += 1;
+            Ok::<(), ClientError>(())
+        });
+        let error = outcome.unwrap_err();
+        assert!(matches!(error.kind(), ClientErrorKind::Stalled { unsent: 1.., limit: SHORT }), "{error}");
+        assert!(heard > 0);
+        drop(client);
+        talker.join().unwrap();
     }
 
     #[test]

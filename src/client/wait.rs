@@ -20,6 +20,10 @@ impl Until {
     pub(super) fn after(limit: Duration) -> Self {
         Self(Instant::now() + limit.min(LONGEST))
     }
+
+    pub(super) fn has_passed(self) -> bool {
+        Instant::now() >= self.0
+    }
 }
 
 /// Whether `socket` is ready for any of `wanted`, or has failed, before time is over. Nothing wanted is a wait for
