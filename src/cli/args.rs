@@ -181,9 +181,9 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "SIZE", value_parser = units::positive_size, allow_hyphen_values = true, help_heading = "Limits")]
     pub(super) read_budget: Option<usize>,
 
-    /// Connections that may wait to be accepted; the kernel cuts it to net.core.somaxconn
-    #[arg(long, value_name = "COUNT", value_parser = backlog, allow_hyphen_values = true, default_value = "4096", help_heading = "Limits")]
-    pub(super) backlog: NonZeroI32,
+    /// Connections that may wait to be accepted; the kernel cuts it to net.core.somaxconn [default: 4096]
+    #[arg(long, value_name = "COUNT", value_parser = backlog, allow_hyphen_values = true, help_heading = "Limits")]
+    pub(super) backlog: Option<NonZeroI32>,
 
     /// Who may connect to unix:PATH, as octal permissions; connecting needs w [default: 600]
     #[arg(long, value_name = "MODE", value_parser = mode, allow_hyphen_values = true, help_heading = "Unix sockets and UDP")]
@@ -205,21 +205,21 @@ pub(super) struct ServeArgs {
     #[arg(long, help_heading = "Unix sockets and UDP")]
     pub(super) allow_amplification: bool,
 
-    /// A connection on which nothing moves ends after this; 0 or off: never
-    #[arg(long, value_name = "TIME", value_parser = units::time_limit, allow_hyphen_values = true, default_value = "1h", help_heading = "Times")]
-    pub(super) idle_timeout: TimeLimit,
+    /// A connection on which nothing moves ends after this; 0 or off: never [default: 1h]
+    #[arg(long, value_name = "TIME", value_parser = units::time_limit, allow_hyphen_values = true, help_heading = "Times")]
+    pub(super) idle_timeout: Option<TimeLimit>,
 
     /// A message must be complete so long after its first byte; 0 or off: never; not with raw [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = units::time_limit, allow_hyphen_values = true, help_heading = "Times")]
     pub(super) frame_timeout: Option<TimeLimit>,
 
-    /// Unsent bytes must make progress at least this often; 0 or off: never
-    #[arg(long, value_name = "TIME", value_parser = units::time_limit, allow_hyphen_values = true, default_value = "30s", help_heading = "Times")]
-    pub(super) write_timeout: TimeLimit,
+    /// Unsent bytes must make progress at least this often; 0 or off: never [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = units::time_limit, allow_hyphen_values = true, help_heading = "Times")]
+    pub(super) write_timeout: Option<TimeLimit>,
 
-    /// How long a closing connection reads on, so that its last reply is not destroyed by a reset; 0: 1 ms
-    #[arg(long, value_name = "TIME", value_parser = units::time, allow_hyphen_values = true, default_value = "2s", help_heading = "Times")]
-    pub(super) linger: Duration,
+    /// How long a closing connection reads on, so that its last reply is not destroyed by a reset; 0: 1 ms [default: 2s]
+    #[arg(long, value_name = "TIME", value_parser = units::time, allow_hyphen_values = true, help_heading = "Times")]
+    pub(super) linger: Option<Duration>,
 
     /// How long a drain may take before what is left is cut off; 0: at once
     #[arg(long, value_name = "TIME", value_parser = units::time, allow_hyphen_values = true, default_value = "10s", help_heading = "Times")]

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::num::NonZeroI32;
 
 use log::{info, warn};
 
@@ -47,7 +48,7 @@ impl Plan {
             check_datagrams(args, &addresses)?;
         }
         let streams = ListenOptions {
-            backlog: args.backlog.get(),
+            backlog: args.backlog.map_or(ListenOptions::default().backlog, NonZeroI32::get),
             unix_mode: args.unix_mode.unwrap_or(ListenOptions::default().unix_mode),
             ..ListenOptions::default()
         };
@@ -170,11 +171,34 @@ fn check_options(args: &ServeArgs, addresses: &[Address]) -> Result<(), String> 
             ));
         }
     }
+    if !has_stream {
+        check_connections(args)?;
+    }
     if !has_stream && args.framing != Framing::Raw {
         return Err(format!(
             "'--framing {}' cannot be used with UDP alone: a datagram is a message already; leave the option out",
             args.framing
         ));
+    }
+    Ok(())
+}
+
+/// Options about connections, when there are none. A banner is no such: on UDP it is left out, as greet says.
+fn check_connections(args: &ServeArgs) -> Result<(), String> {
+    for (option, given) in [
+        ("--max-connections", args.max_connections.is_some()),
+        ("--high-water", args.high_water.is_some()),
+        ("--low-water", args.low_water.is_some()),
+        ("--backlog", args.backlog.is_some()),
+        ("--idle-timeout", args.idle_timeout.is_some()),
+        ("--write-timeout", args.write_timeout.is_some()),
+        ("--linger", args.linger.is_some()),
+    ] {
+        if given {
+            return Err(format!(
+                "'{option}' is about a connection, and UDP alone has none; leave it out, or listen on tcp:// or unix: too"
+            ));
+        }
     }
     Ok(())
 }

@@ -203,10 +203,10 @@ fn limits(args: &ServeArgs) -> Result<Limits, String> {
         ));
     }
     Ok(Limits {
-        idle: args.idle_timeout.0,
+        idle: args.idle_timeout.map_or(defaults.idle, |limit| limit.0),
         frame: args.frame_timeout.map_or(defaults.frame, |limit| limit.0),
-        write: args.write_timeout.0,
-        linger: args.linger,
+        write: args.write_timeout.map_or(defaults.write, |limit| limit.0),
+        linger: args.linger.unwrap_or(defaults.linger),
         high_water,
         low_water,
         read_budget: args.read_budget.unwrap_or(defaults.read_budget),
@@ -323,6 +323,9 @@ mod tests {
             (&["--listen=unix:/a", "--udp-queue=1"], "udp://127.0.0.1:9999"),
             (&["--model=threads", "--allow-amplification"], "udp://127.0.0.1:9999"),
             (&["--listen=udp://[::1]:1", "--framing=lines"], "a datagram is a message already"),
+            (&["--listen=udp://[::1]:1", "--idle-timeout=1s"], "a connection"),
+            (&["--listen=udp://[::1]:1", "--max-connections=1"], "a connection"),
+            (&["--listen=udp://[::1]:1", "--linger=1s"], "a connection"),
             (&["once", "--listen=udp://[::1]:1"], "a datagram has none"),
             (&["source", "--listen=udp://[::1]:1"], "a datagram has none"),
             (&["greet", "--listen=udp://0.0.0.0:1"], "--allow-amplification"),
