@@ -11,7 +11,11 @@ pub mod client;
 pub mod codec;
 pub mod connection;
 pub mod error;
+#[cfg(feature = "load")]
+pub mod histogram;
 pub mod kernel;
+#[cfg(feature = "load")]
+pub mod load;
 pub mod models;
 pub mod os;
 pub mod port;
