@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::address::Address;
@@ -118,6 +119,11 @@ pub trait DatagramSocket: fmt::Debug {
     /// sendmmsg(2), about the first one; none was sent then.
     fn send_batch<'a>(&mut self, batch: impl ExactSizeIterator<Item = Datagram<'a>>) -> io::Result<usize>;
 
+    /// The one peer of a client's socket: the only one it receives from.
+    fn peer(&self) -> Option<SocketAddr> {
+        None
+    }
+
     /// Datagrams the kernel has dropped because its receive buffer was full, where it says so.
     fn kernel_drops(&self) -> Option<u64> {
         None
@@ -223,6 +229,8 @@ impl Token {
     pub const WAKER: Self = Self(usize::MAX);
     /// Reserved: signals.
     pub const SIGNALS: Self = Self(usize::MAX - 1);
+    /// Reserved: the driver's alarm; it needs no answer.
+    pub const ALARM: Self = Self(usize::MAX - 2);
 }
 
 /// One notification of the poll.

@@ -58,6 +58,14 @@ impl<D: DatagramSocket> Port<D> {
         }
     }
 
+    /// The handler is to be woken from outside.
+    pub fn handle_wake(&mut self, batch: &mut RecvBatch, guard: &Guard, pass: &mut Pass) -> Progress {
+        if let Some(peer) = self.socket.peer() {
+            self.datagrams.handle_wake(peer, pass);
+        }
+        self.drive(batch, guard, pass)
+    }
+
     /// Lets go what was held back or has to be repeated, and goes on.
     pub fn handle_timeout(&mut self, batch: &mut RecvBatch, guard: &Guard, pass: &mut Pass) -> Progress {
         let now = pass.now().tick;
@@ -146,6 +154,7 @@ impl<D: DatagramSocket> Port<D> {
                 self.emptied();
             }
             Attempt::Failed(failure) => {
+                self.datagrams.handle_error(failure.errno);
                 pass.datagrams_mut().recv_errors += 1;
                 pass.spend(0, 1);
                 self.note_recv_failure(failure, pass);
@@ -197,6 +206,7 @@ impl<D: DatagramSocket> Port<D> {
     /// The first reply cannot be sent: not now, or never.
     fn note_unsent(&mut self, failure: Failure, pass: &mut Pass) {
         if failure.class != FailureClass::Exhausted {
+            self.datagrams.handle_error(failure.errno);
             pass.datagrams_mut().send_errors += 1;
             self.datagrams.consume_output(1);
         }

@@ -136,6 +136,14 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         self.drive_on(scratch, pass)
     }
 
+    /// The protocol is to be woken from outside.
+    pub fn handle_wake(&mut self, scratch: &mut [u8], pass: &mut Pass) -> Progress {
+        pass.refill();
+        self.session.handle_wake(&self.stream, pass);
+        self.flush(pass);
+        self.drive(scratch, pass)
+    }
+
     /// The server is draining.
     pub fn handle_stop(&mut self, scratch: &mut [u8], pass: &mut Pass) -> Progress {
         pass.refill();

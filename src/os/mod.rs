@@ -1,6 +1,7 @@
 //! What the operating system is asked for besides the poll: sockets and their options, limits, names of hosts.
 
 pub mod datagrams;
+pub mod dial;
 pub mod limits;
 pub mod resolve;
 pub mod sockets;

@@ -29,6 +29,10 @@ impl<K: Kernel> fmt::Debug for Connecting<K> {
     }
 }
 
+fn typed(error: std::io::Error) -> ConnectError {
+    ConnectError::from_errno(error.raw_os_error().unwrap_or(0))
+}
+
 impl<K: Kernel> Reactor<K> {
     /// Begins to connect to `to`. When the connection is made `protocol` is opened; when it is not, its
     /// `on_close` gets [`CloseReason::Connect`] with the kind of failure.
@@ -39,8 +43,28 @@ impl<K: Kernel> Reactor<K> {
     pub fn connect(&mut self, to: &Address, protocol: Box<dyn Protocol>) -> Result<Token, ConnectError> {
         // The owner of the loop may have been busy since the last turn: the limit counts from now.
         self.read_clock();
-        let typed = |error: std::io::Error| ConnectError::from_errno(error.raw_os_error().unwrap_or(0));
-        let mut stream = self.kernel.connect(to).map_err(typed)?;
+        let stream = self.kernel.connect(to).map_err(typed)?;
+        self.begin_connecting(stream, protocol)
+    }
+
+    /// [`connect`](Self::connect), once connecting has been begun elsewhere, as by [`dial`](crate::os::dial::dial).
+    ///
+    /// # Errors
+    /// [`ConnectError`] when the socket cannot be registered. `protocol` is dropped then, uncalled.
+    pub fn add_connecting(
+        &mut self,
+        stream: K::Stream,
+        protocol: Box<dyn Protocol>,
+    ) -> Result<Token, ConnectError> {
+        self.read_clock();
+        self.begin_connecting(stream, protocol)
+    }
+
+    fn begin_connecting(
+        &mut self,
+        mut stream: K::Stream,
+        protocol: Box<dyn Protocol>,
+    ) -> Result<Token, ConnectError> {
         let token = self.slots.next_token();
         self.kernel.register_stream(&mut stream, token).map_err(typed)?;
         let until = self.pass.now().tick.after(self.config.connect_timeout.into());

@@ -36,7 +36,7 @@ impl<K: Kernel> Reactor<K> {
         socket: K::Datagrams,
         local: SocketAddr,
         make: &DatagramFactory,
-    ) -> Result<(), Error> {
+    ) -> Result<Token, Error> {
         let mut socket = socket;
         let token = self.slots.next_token();
         let address = Address::Udp(local);
@@ -49,7 +49,7 @@ impl<K: Kernel> Reactor<K> {
         self.shared.batch.get_or_insert_default();
         self.shared.guard.own_ports.push(local.port());
         self.shared.ports.push(token);
-        Ok(())
+        Ok(token)
     }
 
     /// The room to receive into, which a simulation keeps from one reactor to the next.
@@ -79,6 +79,13 @@ impl<K: Kernel> Reactor<K> {
             } else {
                 port.drive(batch, &shared.guard, pass)
             }
+        });
+    }
+
+    pub(super) fn wake_port(&mut self, token: Token) {
+        self.with_port(token, |port, shared, pass| match &mut shared.batch {
+            Some(batch) => port.handle_wake(batch, &shared.guard, pass),
+            None => Progress::Blocked,
         });
     }
 

@@ -6,15 +6,16 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use mio::net::{TcpListener, UnixListener};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll};
 
 use super::handle::Orders;
-use crate::address::{Address, UnixName};
+use crate::address::Address;
 use crate::kernel::{Event, Kernel, Readiness, Signals, Token};
 use crate::os::SocketFile;
 use crate::os::datagrams::DatagramPort;
+use crate::os::dial::{Dial, dial};
 use crate::os::sockets::StreamListener;
 use crate::os::stream::Socket;
 
@@ -31,6 +32,8 @@ pub struct MioKernel {
     /// A descriptor to give up when there is no other.
     reserve: Option<File>,
     pub(super) orders: Arc<Orders>,
+    #[cfg(all(feature = "load", target_os = "linux"))]
+    alarm: Option<super::alarm::Alarm>,
     #[cfg(feature = "signals")]
     signals: Option<super::signals::SignalSource>,
 }
@@ -48,9 +51,20 @@ impl MioKernel {
             events: Events::with_capacity(EVENTS),
             reserve: take_reserve(),
             orders,
+            #[cfg(all(feature = "load", target_os = "linux"))]
+            alarm: None,
             #[cfg(feature = "signals")]
             signals: None,
         })
+    }
+
+    /// The alarm on this poll, made when it is first asked for.
+    #[cfg(all(feature = "load", target_os = "linux"))]
+    pub(super) fn alarm(&mut self) -> io::Result<&super::alarm::Alarm> {
+        if self.alarm.is_none() {
+            self.alarm = Some(super::alarm::Alarm::new(self.poll.registry())?);
+        }
+        self.alarm.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Watches SIGINT, SIGTERM and SIGUSR1 on this poll.
@@ -114,15 +128,7 @@ impl Kernel for MioKernel {
     }
 
     fn connect(&mut self, to: &Address) -> io::Result<Socket> {
-        match to {
-            Address::Tcp(addr) => {
-                let stream = TcpStream::connect(*addr)?;
-                stream.set_nodelay(true)?;
-                Ok(OwnedFd::from(stream).into())
-            }
-            Address::Unix(name) => Ok(OwnedFd::from(connect_unix(name)?).into()),
-            Address::Udp(_) | Address::Unknown => Err(io::ErrorKind::InvalidInput.into()),
-        }
+        dial(to, &Dial::default())
     }
 
     fn connect_result(&mut self, stream: &Socket) -> io::Result<bool> {
@@ -201,17 +207,5 @@ impl Listener {
                 Ok((socket, address))
             }
         }
-    }
-}
-
-fn connect_unix(name: &UnixName) -> io::Result<UnixStream> {
-    match name {
-        UnixName::Path(path) => UnixStream::connect(path),
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        UnixName::Abstract(name) => {
-            use std::os::linux::net::SocketAddrExt;
-            UnixStream::connect_addr(&std::os::unix::net::SocketAddr::from_abstract_name(name)?)
-        }
-        _ => Err(io::ErrorKind::InvalidInput.into()),
     }
 }

@@ -9,6 +9,8 @@
 //!    serve those who wait, in order, until the turn has moved its share of bytes.
 
 mod accept;
+#[cfg(all(feature = "load", target_os = "linux"))]
+mod alarm;
 mod config;
 mod connect;
 mod datagrams;
@@ -24,6 +26,7 @@ pub(crate) mod slots;
 mod stats;
 mod system;
 pub(crate) mod throttle;
+mod wake;
 
 pub use self::config::{Config, OverLimit};
 pub use self::handle::Handle;

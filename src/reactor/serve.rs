@@ -99,6 +99,8 @@ impl<K: Kernel> Reactor<K> {
     fn serve_outside(&mut self, event: Event) {
         if event.token == Token::WAKER || event.token == Token::SIGNALS {
             return self.take_orders();
+        } else if event.token == Token::ALARM {
+            return;
         }
         let current = self.slots.current(event.token);
         if planted::<K>(Planted::GenerationIgnored) && current != event.token {

@@ -69,6 +69,14 @@ impl<P: Protocol> Session<P> {
         }
     }
 
+    /// The driver's owner has something for the protocol to do, now: see [`on_wake`](Protocol::on_wake).
+    pub fn handle_wake(&mut self, remote: &dyn Remote, pass: &mut Pass) {
+        if self.phase == Phase::Open {
+            self.active = pass.now().tick;
+            self.call(remote, pass, Protocol::on_wake);
+        }
+    }
+
     fn wake(&mut self, remote: &dyn Remote, pass: &mut Pass) {
         if let Some(rare) = &mut self.rare {
             rare.wake = None;

@@ -8,14 +8,17 @@ mod send;
 mod drops;
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::error::Error;
-use crate::kernel::{DatagramSocket, RecvBatch};
+use crate::kernel::{BATCH, DatagramSocket, RecvBatch};
 use crate::session::Datagram;
+
+/// Datagrams a client's socket receives per call: clients are many, and the headers are kept for each.
+const CLIENT_BATCH: usize = 4;
 
 /// How a UDP socket is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +43,7 @@ pub struct DatagramPort {
     fd: OwnedFd,
     receiver: recv::Receiver,
     drops: Drops,
+    peer: Option<SocketAddr>,
 }
 
 /// A way to ask what the kernel has dropped at a socket, for other threads than the one that has it.
@@ -97,7 +101,25 @@ impl DatagramPort {
         let is_v6 = socket.local_addr()?.is_ipv6();
         let fd = OwnedFd::from(socket);
         let inode = rustix::fs::fstat(&fd)?.st_ino;
-        Ok(Self { fd, receiver: recv::Receiver::new(), drops: Drops { inode, is_v6 } })
+        Ok(Self { fd, receiver: recv::Receiver::new(BATCH), drops: Drops { inode, is_v6 }, peer: None })
+    }
+
+    /// A non-blocking socket of a client, connected to `peer`: it receives from nobody else, and is told when nobody is there
+    /// (udp(7)).
+    ///
+    /// # Errors
+    /// socket(2), bind(2), connect(2).
+    pub fn connect(peer: SocketAddr, source: Option<IpAddr>) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(peer), Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_nonblocking(true)?;
+        if let Some(source) = source {
+            super::dial::bind_source(&socket, source)?;
+        }
+        socket.connect(&peer.into())?;
+        let fd = OwnedFd::from(socket);
+        let inode = rustix::fs::fstat(&fd)?.st_ino;
+        let drops = Drops { inode, is_v6: peer.is_ipv6() };
+        Ok(Self { fd, receiver: recv::Receiver::new(CLIENT_BATCH), drops, peer: Some(peer) })
     }
 
     /// What other threads may ask.
@@ -135,6 +157,10 @@ impl DatagramSocket for DatagramPort {
 
     fn send_batch<'a>(&mut self, batch: impl ExactSizeIterator<Item = Datagram<'a>>) -> io::Result<usize> {
         send::send(&self.fd, batch)
+    }
+
+    fn peer(&self) -> Option<SocketAddr> {
+        self.peer
     }
 
     fn kernel_drops(&self) -> Option<u64> {

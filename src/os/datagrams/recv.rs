@@ -11,17 +11,21 @@ use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
 use crate::kernel::{BATCH, RecvBatch};
 
 /// The headers of one call, used again for each.
-pub(super) struct Receiver(MultiHeaders<SockaddrStorage>);
+pub(super) struct Receiver {
+    headers: MultiHeaders<SockaddrStorage>,
+    /// Datagrams per call, at most [`BATCH`].
+    most: usize,
+}
 
 impl Receiver {
-    pub(super) fn new() -> Self {
-        Self(MultiHeaders::preallocate(BATCH, None))
+    pub(super) fn new(most: usize) -> Self {
+        Self { headers: MultiHeaders::preallocate(most, None), most }
     }
 
     pub(super) fn recv(&mut self, fd: &OwnedFd, batch: &mut RecvBatch) -> io::Result<bool> {
         let (slots, received) = batch.slots();
         let before = received.len();
-        let mut slots = slots.map(|slot| [IoSliceMut::new(slot)]);
+        let mut slots = slots.take(self.most).map(|slot| [IoSliceMut::new(slot)]);
         let mut room = 0;
         let mut slices: [_; BATCH] = array::from_fn(|_| match slots.next() {
             Some(slot) => {
@@ -31,7 +35,7 @@ impl Receiver {
             None => [IoSliceMut::new(&mut [])],
         });
         let slices = slices[..room].iter_mut();
-        let messages = recvmmsg(fd.as_raw_fd(), &mut self.0, slices, MsgFlags::MSG_DONTWAIT, None)?;
+        let messages = recvmmsg(fd.as_raw_fd(), &mut self.headers, slices, MsgFlags::MSG_DONTWAIT, None)?;
         for message in messages {
             // A sender without an address has no port either: nobody could be answered.
             let from = message.address.as_ref().and_then(socket_addr);

@@ -63,6 +63,17 @@ impl Datagrams {
         self.handler.on_datagram(data, &mut DatagramContext { pass, outbox, held, from });
     }
 
+    /// The handler of a client is to be woken; it talks to `peer`.
+    pub fn handle_wake(&mut self, peer: SocketAddr, pass: &mut Pass) {
+        let (outbox, held) = (&mut self.outbox, &mut self.held);
+        self.handler.on_wake(&mut DatagramContext { pass, outbox, held, from: peer });
+    }
+
+    /// A call on the socket failed.
+    pub fn handle_error(&mut self, errno: i32) {
+        self.handler.on_error(errno);
+    }
+
     /// Lets the held replies go whose moment has come.
     pub fn handle_timeout(&mut self, pass: &mut Pass) {
         while let Some(reply) = self.held.pop_due(pass.now().instant) {

@@ -85,6 +85,16 @@ impl AddAssign for DatagramTraffic {
 pub trait DatagramHandler {
     /// One datagram arrived, whole; it may be empty.
     fn on_datagram(&mut self, data: &[u8], cx: &mut DatagramContext<'_>);
+
+    /// The driver's owner has something for a client's handler to do, now: what it replies goes to the one it talks to.
+    fn on_wake(&mut self, cx: &mut DatagramContext<'_>) {
+        let _ = cx;
+    }
+
+    /// A call on the socket failed with this errno: an ICMP message about an earlier datagram, as a rule.
+    fn on_error(&mut self, errno: i32) {
+        let _ = errno;
+    }
 }
 
 /// Makes the handler of one socket, given that socket's address. Called in the thread that will own it.
