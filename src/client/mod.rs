@@ -16,9 +16,4 @@ pub use self::datagram::{DatagramClient, MAX_DATAGRAM};
 pub use self::error::{ClientError, ClientErrorKind};
 pub use self::stream::Client;
 
-use crate::codec::{Decoder, Encoder};
-
-/// Both directions of a framing.
-pub trait Codec: Decoder + Encoder {}
-
-impl<C: Decoder + Encoder> Codec for C {}
+pub use crate::codec::Codec;

@@ -9,13 +9,13 @@ use std::time::Duration;
 use rustix::event::PollFlags;
 use socket2::Socket;
 
-use super::Codec;
 use super::connect::{self, ConnectOptions};
 use super::error::{ClientError, ClientErrorKind};
 use super::output::Output;
 use super::wait::{Until, wait};
 use crate::address::Address;
 use crate::attempt::{Attempt, attempt};
+use crate::codec::Codec;
 use crate::os::resolve::Target;
 
 /// The most that one read returns, and so the longest message with [`Raw`](crate::codec::Raw).

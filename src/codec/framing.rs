@@ -5,6 +5,8 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::{Codec, Delimited, Fixed, LengthPrefixed, Lines, Raw};
+
 /// Which framing a connection speaks. The codec itself also needs a maximum, which is set elsewhere.
 ///
 /// | text | codec |
@@ -61,6 +63,27 @@ enum Problem {
     EmptyDelimiter,
     Escape,
     Size,
+}
+
+impl Framing {
+    /// The codec of this framing, for payloads of at most `max` bytes where the framing itself has no limit.
+    ///
+    /// # Panics
+    /// When a delimiter is empty, which [`FromStr`] refuses.
+    #[must_use]
+    pub fn codec(&self, max: usize) -> Box<dyn Codec> {
+        match self {
+            Self::Raw => Box::new(Raw),
+            Self::Lines => Box::new(Lines::new(max)),
+            Self::Delimited(text) => {
+                Box::new(Delimited::new(text, max).expect("the parser refuses an empty one"))
+            }
+            Self::Fixed(size) => Box::new(Fixed::new(*size)),
+            Self::Len16 => Box::new(LengthPrefixed::len16(max)),
+            Self::Len32 => Box::new(LengthPrefixed::len32(max)),
+            Self::Len32Le => Box::new(LengthPrefixed::len32le(max)),
+        }
+    }
 }
 
 impl FromStr for Framing {

@@ -138,6 +138,11 @@ pub trait Encoder {
     }
 }
 
+/// Both directions of a framing.
+pub trait Codec: Decoder + Encoder {}
+
+impl<C: Decoder + Encoder> Codec for C {}
+
 /// Why bytes are not a frame, or a payload cannot become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -4,10 +4,21 @@
 //! connection sends its next one when the last is answered) or *open* (at moments fixed beforehand, whether or not the
 //! target keeps up; latency counts from those moments).
 
+mod client;
+mod collector;
+mod cursor;
+mod datagram;
+mod opening;
+mod pattern;
 mod plan;
 mod profile;
 mod report;
 mod run;
+mod script;
+mod shared;
+mod tally;
+mod verdict;
+mod worker;
 
 pub use self::plan::{Arrival, Close, Content, Exchange, Plan, Protocol, Sources};
 pub use self::profile::Profile;

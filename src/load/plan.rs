@@ -47,6 +47,14 @@ pub struct Plan {
     pub verify: bool,
 }
 
+impl Plan {
+    /// How many connections thread `number` has.
+    #[must_use]
+    pub fn local_connections(&self, number: usize) -> usize {
+        self.connections.saturating_sub(number).div_ceil(self.loops.max(1))
+    }
+}
+
 /// When requests are made.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Arrival {

@@ -1,12 +1,22 @@
 //! One run: threads are started together, watched, and what they found is put together.
 
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::time::Instant;
 
-use super::plan::Plan;
+use super::collector::Collector;
+use super::plan::{Arrival, Plan, Protocol};
+use super::profile::Schedule;
 use super::report::{Report, Second};
+use super::script::Script;
+use super::shared::{NEVER, Phase, Shared, Slots, Time};
+use super::tally::Tally;
+use super::worker::{Orders, Worker, nanos};
+use crate::os::usage::ThreadTime;
 
 /// Ends a run before its time, from another thread: what was found until then is reported. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -58,11 +68,97 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// What a thread says to the one that collects.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// Every connection was tried.
+    Opened { open: u64, why_not: Option<String> },
+    /// What was counted in second `number`, or a part of it.
+    Piece { number: u64, ends: bool, is_warmup: bool, tally: Box<Tally> },
+    /// What is measured has ended, and what it cost.
+    Measured { ended: u64, spent: ThreadTime },
+    /// All is done; so many requests were due in the measured time.
+    Finished { due: u64 },
+    /// A thread cannot go on.
+    Failed(Failure),
+}
+
 /// Runs a plan and says what was found. `observe` is told of every second as it ends, in this thread.
 ///
 /// # Errors
 /// [`Failure`]: nothing could be measured at all.
 pub fn run(plan: &Plan, stop: &Stop, observe: &mut dyn FnMut(&Second)) -> Result<Report, Failure> {
-    let _ = (plan, stop, observe);
-    Err(Failure::SetUp { what: "generating load", source: io::ErrorKind::Unsupported.into() })
+    let plan = Arc::new(plan.clone());
+    let origin = Instant::now();
+    let (tell, told) = channel();
+    let mut threads = Vec::new();
+    let mut starts = Vec::new();
+    for number in 0..plan.loops.max(1) {
+        let (start, go) = channel();
+        let orders =
+            Orders { plan: Arc::clone(&plan), number, origin, stop: stop.clone(), tell: tell.clone(), go };
+        let thread = std::thread::Builder::new().name(format!("load-{number}")).spawn(move || work(orders));
+        threads.push(thread.map_err(|source| Failure::SetUp { what: "starting a thread", source })?);
+        starts.push(start);
+    }
+    drop(tell);
+    let collected = Collector::new(&plan, observe).collect(&told, starts, origin);
+    if collected.is_err() {
+        stop.stop();
+    }
+    for thread in threads {
+        // What a thread that panicked had to say is on standard error.
+        let _ = thread.join();
+    }
+    collected.map(|collector| collector.report(stop))
+}
+
+fn work(orders: Orders) {
+    let tell = orders.tell.clone();
+    let done = shared(&orders).and_then(|shared| Worker::new(orders, shared)).and_then(Worker::run);
+    if let Err(failure) = done {
+        // The other side has gone only when the run was given up.
+        let _ = tell.send(Message::Failed(failure));
+    }
+}
+
+fn shared(orders: &Orders) -> Result<Shared, Failure> {
+    let plan = &orders.plan;
+    let script = Script::new(&plan.exchange)
+        .map_err(|error| Failure::SetUp { what: "framing a message", source: io::Error::other(error) })?;
+    let (loops, number) = (plan.loops.max(1) as u64, orders.number as u64);
+    let total = plan.requests.unwrap_or(NEVER);
+    let slots = match plan.arrival {
+        Arrival::Closed => None,
+        Arrival::Open(profile) => {
+            let schedule = Schedule::new(profile, plan.warmup, plan.duration.unwrap_or_default());
+            Some(Slots { schedule, connections: plan.connections as u64, count: total })
+        }
+    };
+    Ok(Shared {
+        script,
+        time: Time::Real(orders.origin),
+        slots,
+        connections: plan.connections,
+        pipeline: plan.pipeline.max(1) as u64,
+        verify: plan.verify && plan.exchange.protocol != Protocol::Discard,
+        timeout: nanos(plan.timeout),
+        lifetime: plan.lifetime.map_or(NEVER, nanos),
+        phase: Cell::new(Phase::Opening),
+        start: Cell::new(NEVER),
+        measure_from: Cell::new(NEVER),
+        end: Cell::new(NEVER),
+        left: Cell::new(if total == NEVER {
+            NEVER
+        } else {
+            total / loops + u64::from(number < total % loops)
+        }),
+        sent: Cell::new(0),
+        settled: Cell::new(0),
+        counted: Cell::new(0),
+        tally: RefCell::new(Tally::new()),
+        ended: RefCell::default(),
+        open: Cell::new(0),
+        in_flight: Cell::new(0),
+    })
 }

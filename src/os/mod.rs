@@ -7,5 +7,7 @@ pub mod resolve;
 pub mod sockets;
 pub mod stream;
 mod unix;
+#[cfg(feature = "load")]
+pub mod usage;
 
 pub use self::unix::SocketFile;

@@ -1,5 +1,6 @@
 //! Datagram sockets on the same poll as everything else.
 
+use std::io;
 use std::net::SocketAddr;
 
 use super::{Entry, Reactor, Slot, planted};
@@ -8,7 +9,7 @@ use crate::connection::Progress;
 use crate::error::Error;
 use crate::kernel::{DatagramSocket, Kernel, Planted, Readiness, RecvBatch, Token};
 use crate::port::Port;
-use crate::session::{DatagramFactory, Datagrams, Guard, Peer};
+use crate::session::{DatagramFactory, DatagramHandler, Datagrams, Guard, Peer};
 
 /// What all datagram sockets of one reactor share. The room to receive into exists once there is one.
 #[derive(Debug, Default)]
@@ -37,17 +38,28 @@ impl<K: Kernel> Reactor<K> {
         local: SocketAddr,
         make: &DatagramFactory,
     ) -> Result<Token, Error> {
-        let mut socket = socket;
-        let token = self.slots.next_token();
         let address = Address::Udp(local);
-        self.kernel
-            .register_datagrams(&mut socket, token)
-            .map_err(|source| Error::Bind { address: address.to_string(), source })?;
-        let handler = make(&Peer { address: Address::Unknown, local: address });
+        let handler = make(&Peer { address: Address::Unknown, local: address.clone() });
+        let bind = |source| Error::Bind { address: address.to_string(), source };
+        let token = self.add_client_port(socket, handler).map_err(bind)?;
+        self.shared.guard.own_ports.push(local.port());
+        Ok(token)
+    }
+
+    /// Adds a datagram socket of this kernel that talks to one peer, to be woken with [`wake`](Self::wake).
+    ///
+    /// # Errors
+    /// epoll_ctl(2).
+    pub fn add_client_port(
+        &mut self,
+        mut socket: K::Datagrams,
+        handler: Box<dyn DatagramHandler>,
+    ) -> io::Result<Token> {
+        let token = self.slots.next_token();
+        self.kernel.register_datagrams(&mut socket, token)?;
         let port = Port::new(socket, Datagrams::new(handler));
         self.slots.insert(Entry::new(Slot::Port(Box::new(port))));
         self.shared.batch.get_or_insert_default();
-        self.shared.guard.own_ports.push(local.port());
         self.shared.ports.push(token);
         Ok(token)
     }

@@ -27,7 +27,7 @@ use self::stop::Stop;
 use self::stream::Stream;
 use super::exit::{Exit, Failure};
 use crate::client::{Client, Codec, ConnectOptions, DatagramClient, MAX_DATAGRAM};
-use crate::codec::{DEFAULT_MAX_FRAME, Delimited, Fixed, Framing, LengthPrefixed, Lines as LineCodec, Raw};
+use crate::codec::{DEFAULT_MAX_FRAME, Framing};
 use crate::os::resolve::Target;
 
 /// How long a server may take to speak first.
@@ -119,18 +119,7 @@ impl Options {
     }
 
     fn codec(&self) -> Box<dyn Codec> {
-        let max = self.max_frame;
-        match &self.framing {
-            Framing::Raw => Box::new(Raw),
-            Framing::Lines => Box::new(LineCodec::new(max)),
-            Framing::Delimited(text) => {
-                Box::new(Delimited::new(text, max).expect("the parser refuses an empty delimiter"))
-            }
-            Framing::Fixed(size) => Box::new(Fixed::new(*size)),
-            Framing::Len16 => Box::new(LengthPrefixed::len16(max)),
-            Framing::Len32 => Box::new(LengthPrefixed::len32(max)),
-            Framing::Len32Le => Box::new(LengthPrefixed::len32le(max)),
-        }
+        self.framing.codec(self.max_frame)
     }
 
     /// For the reading of one message. Where nothing frames it, its only limit is that it is kept in memory.

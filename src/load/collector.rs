@@ -1,0 +1,195 @@
+//! Puts together what the threads of a run say.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::{Duration, Instant};
+
+use super::plan::{Arrival, Plan};
+use super::report::{Generator, Report, Second, Verdict};
+use super::run::{Failure, Message, Stop};
+use super::tally::{Tally, add};
+use super::verdict::decide;
+use super::worker::{SECOND, nanos};
+use crate::address::Address;
+use crate::os::usage::ThreadTime;
+
+/// The run starts so long after all threads are ready, so that all are there in time.
+const LEAD: Duration = Duration::from_millis(2);
+
+/// See the module.
+pub(super) struct Collector<'a> {
+    plan: &'a Plan,
+    observe: &'a mut dyn FnMut(&Second),
+    /// All that was counted, the measured time's part only where that makes a difference.
+    total: Tally,
+    /// Seconds not all threads have ended yet: what there is, and how many have.
+    seconds: BTreeMap<u64, (Second, usize)>,
+    finished: usize,
+    due: u64,
+    cpu: Duration,
+    busy: f64,
+    start: u64,
+    ended: u64,
+}
+
+impl<'a> Collector<'a> {
+    pub(super) fn new(plan: &'a Plan, observe: &'a mut dyn FnMut(&Second)) -> Self {
+        Self {
+            plan,
+            observe,
+            total: Tally::new(),
+            seconds: BTreeMap::new(),
+            finished: 0,
+            due: 0,
+            cpu: Duration::ZERO,
+            busy: 0.0,
+            start: 0,
+            ended: 0,
+        }
+    }
+
+    /// Listens until every thread has finished.
+    pub(super) fn collect(
+        mut self,
+        told: &Receiver<Message>,
+        starts: Vec<Sender<u64>>,
+        origin: Instant,
+    ) -> Result<Self, Failure> {
+        let threads = starts.len();
+        self.await_connections(told, threads)?;
+        self.start = u64::try_from((origin.elapsed() + LEAD).as_nanos()).unwrap_or(0);
+        self.ended = self.start;
+        for start in &starts {
+            // A thread that has gone has said why.
+            let _ = start.send(self.start);
+        }
+        while self.finished < threads {
+            match told.recv() {
+                Ok(message) => self.take(message, threads)?,
+                Err(_) => break,
+            }
+        }
+        Ok(self)
+    }
+
+    /// Waits until every thread has tried its connections. Without a single one there is nothing to measure.
+    fn await_connections(&self, told: &Receiver<Message>, threads: usize) -> Result<(), Failure> {
+        let (mut opened, mut why) = (0, None);
+        for _ in 0..threads {
+            match told.recv() {
+                Ok(Message::Opened { open, why_not }) => {
+                    opened += open;
+                    why = why.or(why_not);
+                }
+                Ok(Message::Failed(failure)) => return Err(failure),
+                _ => break,
+            }
+        }
+        match why {
+            Some(why) if opened == 0 => {
+                let target = self.plan.targets.first().map_or_else(String::new, Address::to_string);
+                Err(Failure::NoConnection { target, why })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn take(&mut self, message: Message, threads: usize) -> Result<(), Failure> {
+        match message {
+            Message::Opened { .. } => {}
+            Message::Piece { number, ends, is_warmup, tally } => {
+                self.total.merge(&tally, !is_warmup);
+                self.total.open += tally.open * u64::from(ends && self.finished > 0);
+                self.add_piece(number, ends, is_warmup, &tally, threads);
+            }
+            Message::Measured { ended, spent } => self.note_spent(ended, &spent),
+            Message::Finished { due } => {
+                self.due += due;
+                self.finished += 1;
+            }
+            Message::Failed(failure) => return Err(failure),
+        }
+        Ok(())
+    }
+
+    fn add_piece(&mut self, number: u64, ends: bool, is_warmup: bool, tally: &Tally, threads: usize) {
+        let (second, ended) = self.seconds.entry(number).or_insert_with(|| (empty(number, is_warmup), 0));
+        second.requests += tally.requests;
+        second.errors.merge(&tally.errors);
+        add(&mut second.corrected, &tally.corrected);
+        add(&mut second.service, &tally.service);
+        if ends {
+            second.open += tally.open;
+            *ended += 1;
+        }
+        if *ended == threads
+            && let Some((second, _)) = self.seconds.remove(&number)
+        {
+            self.total.open = second.open;
+            (self.observe)(&second);
+        }
+    }
+
+    fn note_spent(&mut self, ended: u64, spent: &ThreadTime) {
+        let from = self.start + nanos(self.plan.warmup);
+        self.ended = self.ended.max(ended);
+        self.cpu += spent.cpu;
+        let wall = Duration::from_nanos(ended.saturating_sub(from)).as_secs_f64();
+        if wall > 0.0 {
+            let busy = (spent.cpu + spent.waited).as_secs_f64() / wall;
+            self.busy = self.busy.max(busy.min(1.0));
+        }
+    }
+
+    /// What was found.
+    pub(super) fn report(self, stop: &Stop) -> Report {
+        let Self { plan, total, .. } = self;
+        let from = self.start + nanos(plan.warmup);
+        let seconds = self.ended.saturating_sub(from) as f64 / SECOND as f64;
+        let has_udp = plan.targets.iter().any(|target| matches!(target, Address::Udp(_)));
+        let closed = plan.arrival == Arrival::Closed;
+        let mut connections = total.connections;
+        (connections.wanted, connections.open) = (plan.connections as u64, total.open);
+        let mut report = Report {
+            targets: plan.targets.clone(),
+            arrival: plan.arrival,
+            offered_rate: (!closed && seconds > 0.0).then(|| self.due as f64 / seconds),
+            size: plan.exchange.content.size(),
+            seconds,
+            warmup: plan.warmup.as_secs_f64(),
+            requests: total.requests,
+            verified: total.verified,
+            mismatches: total.mismatches,
+            unanswered: self.due.saturating_sub(total.requests),
+            bytes_in: total.bytes_in,
+            bytes_out: total.bytes_out,
+            service: if closed { total.corrected.clone() } else { total.service },
+            corrected: total.corrected,
+            connect: total.connect,
+            lag: total.lag,
+            connections,
+            errors: total.errors,
+            examples: total.examples,
+            udp: has_udp.then_some(total.udp),
+            generator: Generator { loops: plan.loops, cpu: self.cpu, busy: self.busy },
+            verdict: Verdict::Interrupted,
+        };
+        if !stop.is_stopped() {
+            report.verdict = decide(plan, &report);
+        }
+        report
+    }
+}
+
+fn empty(number: u64, is_warmup: bool) -> Second {
+    let none = Tally::new();
+    Second {
+        number,
+        is_warmup,
+        open: 0,
+        requests: 0,
+        errors: none.errors,
+        corrected: none.corrected,
+        service: none.service,
+    }
+}

@@ -1,0 +1,184 @@
+//! What the connections of one thread share: what is to be said, when, and what is counted.
+//!
+//! Protocols are boxes in the reactor's hands and cannot be reached from outside; so they report here, and are told
+//! here. It stays in one thread, and nothing is borrowed for longer than one call.
+
+use std::cell::{Cell, RefCell};
+use std::time::Instant;
+
+use super::profile::Schedule;
+use super::report::ErrorKind;
+use super::script::Script;
+use super::tally::{Stamp, Tally};
+
+/// Never, on the run's clock.
+pub(super) const NEVER: u64 = u64::MAX;
+
+/// The run's clock: nanoseconds since an origin that all threads share.
+#[derive(Debug)]
+pub(super) enum Time {
+    Real(Instant),
+    /// Set by hand, for tests.
+    #[cfg(test)]
+    Virtual(Cell<u64>),
+}
+
+impl Time {
+    #[inline]
+    pub(super) fn now(&self) -> u64 {
+        match self {
+            // Wraps after 584 years.
+            #[allow(clippy::cast_possible_truncation, reason = "584 years")]
+            Self::Real(origin) => origin.elapsed().as_nanos() as u64,
+            #[cfg(test)]
+            Self::Virtual(now) => now.get(),
+        }
+    }
+
+    /// A moment of this clock as others know it.
+    pub(super) fn instant(&self, at: u64) -> Instant {
+        match self {
+            Self::Real(origin) => *origin + std::time::Duration::from_nanos(at),
+            #[cfg(test)]
+            Self::Virtual(_) => Instant::now(),
+        }
+    }
+}
+
+/// What connections may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Connect, and wait.
+    Opening,
+    /// Make requests.
+    Running,
+    /// Make those that were due before the end, and wait for answers.
+    Ending,
+}
+
+/// The slots of an open arrival.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slots {
+    pub(super) schedule: Schedule,
+    /// Connections of the whole run: each takes every so-many-th slot.
+    pub(super) connections: u64,
+    /// Slots there are; [`NEVER`] when only time ends them.
+    pub(super) count: u64,
+}
+
+impl Slots {
+    /// Nanoseconds from the start at which connection `number` has its slot of this round; `NEVER` when it has none.
+    pub(super) fn due(&self, number: u32, round: u64) -> u64 {
+        let slot = round.saturating_mul(self.connections).saturating_add(number.into());
+        if slot < self.count { self.schedule.slot(slot) } else { NEVER }
+    }
+}
+
+/// A connection that has ended, and where its successor goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) number: u32,
+    pub(super) carry: Carry,
+    /// It had never been made, or had got no answer: its successor waits a little.
+    pub(super) in_vain: bool,
+    /// There is no use in trying again.
+    pub(super) hopeless: bool,
+}
+
+/// What goes on from one connection to the next under the same number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Carry {
+    /// Requests sent so far: no number is given twice.
+    pub(super) seq: u64,
+    /// Rounds of slots used so far.
+    pub(super) round: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) script: Script,
+    pub(super) time: Time,
+    /// `None`: closed arrival.
+    pub(super) slots: Option<Slots>,
+    pub(super) connections: usize,
+    pub(super) pipeline: u64,
+    pub(super) verify: bool,
+    /// Nanoseconds; [`NEVER`] without one.
+    pub(super) timeout: u64,
+    pub(super) lifetime: u64,
+    pub(super) phase: Cell<Phase>,
+    /// The start of the run, the start and the end of what is measured.
+    pub(super) start: Cell<u64>,
+    pub(super) measure_from: Cell<u64>,
+    pub(super) end: Cell<u64>,
+    /// Closed arrival: requests that may still be made.
+    pub(super) left: Cell<u64>,
+    /// Requests sent, and those of them that will not be answered any more or are answered.
+    pub(super) sent: Cell<u64>,
+    pub(super) settled: Cell<u64>,
+    /// Requests of the measured time that were sent, and that were answered.
+    pub(super) counted: Cell<u64>,
+    pub(super) tally: RefCell<Tally>,
+    pub(super) ended: RefCell<Vec<Ended>>,
+    /// Connections open, and in the making.
+    pub(super) open: Cell<u64>,
+    pub(super) in_flight: Cell<usize>,
+}
+
+impl Shared {
+    /// Whether another request may be made now in closed arrival; if so it is taken from what is left.
+    #[inline]
+    pub(super) fn may_send(&self) -> bool {
+        let left = self.left.get();
+        if self.phase.get() != Phase::Running || left == 0 {
+            return false;
+        }
+        self.left.set(left - 1);
+        true
+    }
+
+    /// Notes a request that goes out.
+    #[inline]
+    pub(super) fn note_sent(&self, due: u64, bytes: usize) {
+        self.sent.set(self.sent.get() + 1);
+        if due >= self.measure_from.get() {
+            self.counted.set(self.counted.get() + 1);
+            self.tally.borrow_mut().bytes_out += bytes as u64;
+        }
+    }
+
+    /// Notes how much too late a request left whose connection was free.
+    pub(super) fn note_lag(&self, due: u64, now: u64) {
+        if due >= self.measure_from.get() {
+            self.tally.borrow_mut().lag.saturating_record(now.saturating_sub(due));
+        }
+    }
+
+    /// Notes an answer. During the warm-up everything counts, for those who watch; later what belongs to it does not.
+    #[inline]
+    pub(super) fn note_answer(&self, stamp: Stamp, now: u64, bytes: usize) {
+        self.settled.set(self.settled.get() + 1);
+        let from = self.measure_from.get();
+        if stamp.due < from && now >= from {
+            return;
+        }
+        let mut tally = self.tally.borrow_mut();
+        tally.requests += 1;
+        tally.verified += u64::from(self.verify);
+        tally.bytes_in += bytes as u64;
+        tally.corrected.saturating_record(now.saturating_sub(stamp.due));
+        if self.slots.is_some() {
+            tally.service.saturating_record(now.saturating_sub(stamp.sent));
+        }
+    }
+
+    pub(super) fn error(&self, kind: ErrorKind, text: impl FnOnce() -> String) {
+        self.tally.borrow_mut().error(kind, text);
+    }
+
+    /// Requests that are neither answered nor given up.
+    pub(super) fn owed(&self) -> u64 {
+        self.sent.get() - self.settled.get()
+    }
+}

@@ -1,0 +1,397 @@
+//! One thread of a run: a reactor, its connections, and the moments at which something is to be done.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::{Duration, Instant};
+
+use super::client::{Client, not_connected};
+use super::cursor::Cursor;
+use super::datagram::Sender as DatagramSender;
+use super::opening::{Begin, Opening, untried};
+use super::plan::{Close, Plan, Protocol};
+use super::run::{Failure, Message, Stop};
+use super::shared::{Carry, NEVER, Phase, Shared};
+use super::tally::Tally;
+use crate::address::Address;
+use crate::kernel::Token;
+use crate::os::datagrams::DatagramPort;
+use crate::os::dial::{Dial, dial};
+use crate::os::usage::{ThreadTime, pin};
+use crate::reactor::{Config, Reactor};
+use crate::session::{ConnectError, Limits};
+
+/// How often a stop order is looked for, and connections are looked through, in nanoseconds.
+const TICK: u64 = 10_000_000;
+
+/// Connections that are told to begin before the first answers are looked at.
+const BURST: usize = 64;
+
+/// A second of the run's clock.
+pub(super) const SECOND: u64 = 1_000_000_000;
+
+/// What a thread is started with.
+pub(super) struct Orders {
+    pub(super) plan: Arc<Plan>,
+    /// The thread's number, from 0.
+    pub(super) number: usize,
+    /// Where the run's clock begins.
+    pub(super) origin: Instant,
+    pub(super) stop: Stop,
+    pub(super) tell: Sender<Message>,
+    /// Says when the run starts, once all threads have their connections.
+    pub(super) go: Receiver<u64>,
+}
+
+/// See the module.
+pub(super) struct Worker {
+    orders: Orders,
+    reactor: Reactor,
+    shared: Rc<Shared>,
+    /// By local number. Those that do not exist have a token that finds nothing.
+    tokens: Vec<Token>,
+    opening: Opening,
+    /// Open arrival: the next slot of this thread.
+    cursor: Option<Cursor>,
+    /// Slots that were due, and those of them that belong to the measured time.
+    due: u64,
+    due_measured: u64,
+    /// The next connection to be looked at for timeouts, and when.
+    sweep: usize,
+    next_tick: u64,
+    next_cut: u64,
+    armed: u64,
+    /// Whole seconds handed over.
+    seconds: u64,
+    /// What had been spent when what is measured began.
+    spent: ThreadTime,
+}
+
+impl Worker {
+    pub(super) fn new(orders: Orders, shared: Shared) -> Result<Self, Failure> {
+        if orders.plan.pin {
+            #[cfg(target_os = "linux")]
+            pin(orders.number).map_err(|source| Failure::SetUp { what: "pinning a thread", source })?;
+        }
+        let reactor = Reactor::with_config(config(&orders.plan)).map_err(|error| Failure::SetUp {
+            what: "making a poll",
+            source: std::io::Error::other(error),
+        })?;
+        let count = orders.plan.local_connections(orders.number);
+        let now = shared.time.now();
+        let rate = orders.plan.connect_rate.map(|rate| rate / orders.plan.loops as f64);
+        let cursor = shared.slots.map(|slots| Cursor::new(slots, orders.number, orders.plan.loops));
+        Ok(Self {
+            reactor,
+            shared: Rc::new(shared),
+            tokens: vec![Token::WAKER; count],
+            opening: Opening::new(count, rate, now),
+            cursor,
+            due: 0,
+            due_measured: 0,
+            sweep: 0,
+            next_tick: now + TICK,
+            next_cut: NEVER,
+            armed: NEVER,
+            seconds: 0,
+            spent: ThreadTime::default(),
+            orders,
+        })
+    }
+
+    /// Connects, waits for the start, and generates load until the end.
+    pub(super) fn run(mut self) -> Result<(), Failure> {
+        while !self.orders.stop.is_stopped() && !self.is_open() {
+            let now = self.begin_connections();
+            self.take_ended(now);
+            self.wait(now)?;
+        }
+        let why_not = self.shared.tally.borrow().examples.first().map(|example| example.text.clone());
+        self.tell(Message::Opened { open: self.shared.open.get(), why_not });
+        let Ok(start) = self.orders.go.recv() else { return Ok(()) };
+        self.start(start);
+        self.wake_all()?;
+        while !self.is_over() {
+            let now = self.shared.time.now();
+            self.advance(now);
+            self.wait(now)?;
+        }
+        self.finish();
+        Ok(())
+    }
+
+    /// Whether every connection was tried once and is decided.
+    fn is_open(&self) -> bool {
+        self.opening.is_first_round_over() && self.shared.in_flight.get() == 0
+    }
+
+    fn start(&mut self, start: u64) {
+        let (shared, plan) = (&self.shared, &self.orders.plan);
+        let from = start + nanos(plan.warmup);
+        shared.start.set(start);
+        shared.measure_from.set(from);
+        shared.end.set(plan.duration.map_or(NEVER, |duration| from + nanos(duration)));
+        shared.phase.set(Phase::Running);
+        self.next_cut = if from == start { start + SECOND } else { from.min(start + SECOND) };
+        self.next_tick = start + TICK;
+        self.spent = ThreadTime::now();
+        if let Some(cursor) = &mut self.cursor {
+            cursor.start();
+        }
+    }
+
+    /// Closed arrival: everybody may begin, a few at a time, so that the first answers are not left lying.
+    fn wake_all(&mut self) -> Result<(), Failure> {
+        if self.cursor.is_some() {
+            return Ok(());
+        }
+        for chunk in 0..self.tokens.len().div_ceil(BURST) {
+            let end = self.tokens.len().min((chunk + 1) * BURST);
+            for local in chunk * BURST..end {
+                self.reactor.wake(self.tokens[local]);
+            }
+            self.turn(Some(Duration::ZERO))?;
+        }
+        Ok(())
+    }
+
+    /// Does what is due.
+    fn advance(&mut self, now: u64) {
+        self.reactor.refresh();
+        if now >= self.next_cut {
+            self.cut(now);
+        }
+        self.take_ended(now);
+        if self.shared.phase.get() == Phase::Running {
+            self.begin_connections();
+        }
+        self.wake_due(now);
+        if now >= self.next_tick {
+            self.tick(now);
+        }
+    }
+
+    fn wake_due(&mut self, now: u64) {
+        let start = self.shared.start.get();
+        let Some(cursor) = &mut self.cursor else { return };
+        let (end, from) = (self.shared.end.get(), self.shared.measure_from.get());
+        while let Some((at, local)) = cursor.take(now - start) {
+            if start + at >= end {
+                cursor.end();
+                break;
+            }
+            self.due += 1;
+            self.due_measured += u64::from(start + at >= from);
+            self.reactor.wake(self.tokens[local]);
+        }
+    }
+
+    /// Looks at a part of the connections: some may have waited for too long, or be too old.
+    fn tick(&mut self, now: u64) {
+        self.next_tick = now + TICK;
+        let plan = &self.orders.plan;
+        let limit = plan.timeout.min(plan.lifetime.unwrap_or(plan.timeout));
+        let round = (nanos(limit) / 10).clamp(TICK, SECOND);
+        let ticks = usize::try_from(round / TICK).unwrap_or(1);
+        for _ in 0..self.tokens.len().div_ceil(ticks) {
+            let Some(token) = self.tokens.get(self.sweep) else { break };
+            self.reactor.wake(*token);
+            self.sweep = (self.sweep + 1) % self.tokens.len();
+        }
+        if self.shared.phase.get() == Phase::Running && (now >= self.shared.end.get() || self.is_used_up()) {
+            self.end(now);
+        }
+    }
+
+    /// Whether all requests that were asked for are made and settled.
+    fn is_used_up(&self) -> bool {
+        let plan = &self.orders.plan;
+        let used = match &self.cursor {
+            Some(cursor) => cursor.is_over() && self.shared.sent.get() >= self.due,
+            None => self.shared.left.get() == 0,
+        };
+        plan.requests.is_some() && used && self.shared.owed() == 0
+    }
+
+    /// Nothing new is begun.
+    fn end(&mut self, now: u64) {
+        self.cut(now.min(self.shared.end.get()));
+        self.shared.end.set(self.shared.end.get().min(now));
+        self.shared.phase.set(Phase::Ending);
+        self.next_cut = NEVER;
+        let spent = ThreadTime::now().since(&self.spent);
+        self.tell(Message::Measured { ended: self.shared.end.get(), spent });
+    }
+
+    fn is_over(&self) -> bool {
+        if self.orders.stop.is_stopped() {
+            return true;
+        }
+        if self.shared.phase.get() != Phase::Ending {
+            return false;
+        }
+        let queued = self.cursor.is_some() && self.shared.sent.get() < self.due;
+        let waits = self.shared.owed() > 0 || queued;
+        let limit = self.shared.end.get().saturating_add(self.shared.timeout).saturating_add(SECOND);
+        !waits || self.shared.time.now() >= limit
+    }
+
+    fn finish(mut self) {
+        let now = self.shared.time.now();
+        if self.shared.phase.get() == Phase::Running {
+            self.end(now);
+        }
+        let is_warmup = self.shared.end.get() < self.shared.measure_from.get();
+        self.hand_over(self.seconds + 1, true, is_warmup);
+        let due = if self.cursor.is_some() { self.due_measured } else { self.shared.counted.get() };
+        self.tell(Message::Finished { due });
+    }
+
+    /// Hands over what was counted up to each boundary that has passed: a whole second, or the end of the warm-up.
+    fn cut(&mut self, now: u64) {
+        let (start, from) = (self.shared.start.get(), self.shared.measure_from.get());
+        while self.next_cut <= now {
+            let passed = self.next_cut - start;
+            let ends = passed.is_multiple_of(SECOND);
+            self.hand_over(passed.div_ceil(SECOND), ends, self.next_cut <= from && from > start);
+            if self.next_cut == from {
+                self.spent = ThreadTime::now();
+            }
+            self.seconds = passed / SECOND;
+            let whole = start + (self.seconds + 1) * SECOND;
+            self.next_cut = if self.next_cut < from { whole.min(from) } else { whole };
+        }
+    }
+
+    fn hand_over(&self, number: u64, ends: bool, is_warmup: bool) {
+        let mut tally = std::mem::replace(&mut *self.shared.tally.borrow_mut(), Tally::new());
+        tally.open = self.shared.open.get();
+        self.tell(Message::Piece { number, ends, is_warmup, tally: Box::new(tally) });
+    }
+
+    fn tell(&self, message: Message) {
+        // The other side has gone only when the run was given up.
+        let _ = self.orders.tell.send(message);
+    }
+
+    fn take_ended(&mut self, now: u64) {
+        let ended = std::mem::take(&mut *self.shared.ended.borrow_mut());
+        for one in ended {
+            self.opening.add(one, now);
+        }
+    }
+
+    /// Begins the connections whose time has come, and says what time it is then.
+    fn begin_connections(&mut self) -> u64 {
+        let mut now = self.shared.time.now();
+        while let Some(begin) = self.opening.take(now, self.shared.in_flight.get()) {
+            match begin {
+                Begin::First(local) => {
+                    let number = local * self.orders.plan.loops + self.orders.number;
+                    self.connect(untried(u32::try_from(number).unwrap_or(u32::MAX)).number, Carry::default());
+                }
+                Begin::Again(ended) => self.connect(ended.number, ended.carry),
+            }
+            now = self.shared.time.now();
+        }
+        now
+    }
+
+    fn connect(&mut self, number: u32, carry: Carry) {
+        let plan = Arc::clone(&self.orders.plan);
+        let target = &plan.targets[number as usize % plan.targets.len()];
+        let source = plan.sources.map(|sources| sources.of(number as usize));
+        let made = match target {
+            Address::Udp(peer) => self.open_socket(number, *peer, source),
+            _ => self.begin_connection(target, source, number, carry),
+        };
+        match made {
+            Ok(token) => self.tokens[number as usize / plan.loops] = token,
+            Err(error) => not_connected(&self.shared, number, carry, error),
+        }
+    }
+
+    fn begin_connection(
+        &mut self,
+        target: &Address,
+        source: Option<std::net::IpAddr>,
+        number: u32,
+        carry: Carry,
+    ) -> Result<Token, ConnectError> {
+        let client = Box::new(Client::new(&self.shared, number, carry));
+        let wanted = Dial { source, reset_on_close: self.orders.plan.close == Close::Rst };
+        let stream = dial(target, &wanted).map_err(|error| typed(&error))?;
+        let token = self.reactor.add_connecting(stream, client)?;
+        self.shared.in_flight.set(self.shared.in_flight.get() + 1);
+        Ok(token)
+    }
+
+    fn open_socket(
+        &mut self,
+        number: u32,
+        peer: std::net::SocketAddr,
+        source: Option<std::net::IpAddr>,
+    ) -> Result<Token, ConnectError> {
+        let socket = DatagramPort::connect(peer, source).map_err(|error| typed(&error))?;
+        let handler = DatagramSender::new(&self.shared, number);
+        let token = self.reactor.add_client_port(socket, Box::new(handler));
+        let token = token.map_err(|error| typed(&error))?;
+        self.shared.open.set(self.shared.open.get() + 1);
+        self.shared.tally.borrow_mut().connections.opened += 1;
+        Ok(token)
+    }
+
+    /// Waits until something happens or is due.
+    fn wait(&mut self, now: u64) -> Result<(), Failure> {
+        let next = self.next_moment();
+        if next <= now {
+            return self.turn(Some(Duration::ZERO));
+        }
+        if next != self.armed || self.armed <= now {
+            let Self { reactor, shared, .. } = self;
+            let at = shared.time.instant(next);
+            reactor.set_alarm(at).map_err(|source| Failure::SetUp { what: "setting a timer", source })?;
+            self.armed = next;
+        }
+        self.turn(None)
+    }
+
+    fn next_moment(&self) -> u64 {
+        let slot = self.cursor.as_ref().map_or(NEVER, Cursor::next_at);
+        let slot = if slot == NEVER { NEVER } else { self.shared.start.get().saturating_add(slot) };
+        let opening = match self.shared.phase.get() {
+            Phase::Ending => NEVER,
+            _ => self.opening.next_at(self.shared.in_flight.get()),
+        };
+        slot.min(opening).min(self.next_tick).min(self.next_cut)
+    }
+
+    fn turn(&mut self, wait: Option<Duration>) -> Result<(), Failure> {
+        self.reactor
+            .turn(wait)
+            .map_err(|error| Failure::SetUp { what: "polling", source: std::io::Error::other(error) })
+    }
+}
+
+/// A reactor's settings for clients: only the generator ends connections.
+fn config(plan: &Plan) -> Config {
+    let mut limits = Limits { idle: None, frame: None, write: None, datagrams: 1 << 16, ..Limits::default() };
+    if plan.exchange.protocol != Protocol::Discard {
+        // Who stopped reading while much is unsent could wait for a target that does the same.
+        (limits.high_water, limits.low_water) = (usize::MAX / 4, usize::MAX / 8);
+    }
+    limits.max_partial = usize::MAX / 4;
+    let mut config = Config::default();
+    config.limits = limits;
+    config.connect_timeout = plan.connect_timeout;
+    config.any_source_port = true;
+    config
+}
+
+fn typed(error: &std::io::Error) -> ConnectError {
+    ConnectError::from_errno(error.raw_os_error().unwrap_or(0))
+}
+
+pub(super) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(NEVER / 4)
+}
