@@ -106,6 +106,7 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
 
     /// For a driver that waits in read(2), and therefore reads itself: hands on what that gave, in `scratch`, and does
     /// what follows from it. Never reads on: that might wait again, and the time in `pass` would be wrong.
+    #[inline(always)]
     pub fn handle_read(&mut self, read: io::Result<usize>, scratch: &mut [u8], pass: &mut Pass) -> Progress {
         pass.refill();
         self.ready = self.ready.and(Readiness::WRITABLE);

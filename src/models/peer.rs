@@ -1,8 +1,9 @@
 //! One blocking connection, as other threads see it: what wakes it, and what it has counted.
 
 use std::io::{self, IoSlice, PipeReader, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use rustix::net::Shutdown;
 
 use crate::address::Address;
 use crate::kernel::Stream;
-use crate::os::stream::Socket;
+use crate::os::stream::{Socket, send};
 use crate::session::{Remote, Span, Tick, Traffic};
 
 /// Shared between the thread that serves a connection and whoever stops it.
@@ -21,7 +22,7 @@ pub(super) struct Peer {
     // What every request touches comes first, and fills one line of the processor's cache.
     socket: Socket,
     /// A Unix socket. Its other end sees at once that our reading side is shut down, and can send nothing more.
-    is_unix: bool,
+    pub(super) is_unix: bool,
     /// Our reading side is shut down to wake the thread: an end of the stream is not the peer's.
     shut: AtomicBool,
     stopping: AtomicBool,
@@ -119,14 +120,13 @@ impl Peer {
 
     /// Waits for input, at most so long. Not in read(2), where nothing but an end of our own making would wake a Unix
     /// socket's thread, but for the beginning of a drain as well.
-    fn wait(&self, timeout: Option<Duration>, stop_event: &PipeReader) {
+    fn wait(&self, timeout: Option<Duration>, stop_event: Option<&PipeReader>) {
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         let input = PollFd::new(&self.socket, PollFlags::IN);
         // Interrupted, or woken for the drain: then there may be nothing to read, and the caller repeats it.
-        let _ = if self.is_stopping() {
-            poll(&mut [input], timeout.as_ref())
-        } else {
-            poll(&mut [input, PollFd::new(stop_event, PollFlags::IN)], timeout.as_ref())
+        let _ = match stop_event {
+            None => poll(&mut [input], timeout.as_ref()),
+            Some(event) => poll(&mut [input, PollFd::new(event, PollFlags::IN)], timeout.as_ref()),
         };
     }
 
@@ -139,6 +139,12 @@ impl Peer {
     #[inline]
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Whether nobody has told its thread anything.
+    #[inline(always)]
+    pub(super) fn is_undisturbed(&self) -> bool {
+        !self.is_cut() && !self.is_stopping() && !self.is_shut()
     }
 
     #[inline]
@@ -166,24 +172,25 @@ impl Peer {
         traffic.frames += self.frames.load(Ordering::Relaxed);
     }
 
-    /// Waits for input: on a Unix socket at most so long as `timeout` says, on others as the socket's read timeout says.
-    #[inline]
-    pub(super) fn recv_within(
+    /// Waits for input of a Unix socket and reads it.
+    pub(super) fn recv_unix(
         &self,
-        timeout: impl FnOnce() -> Option<Duration>,
-        stop_event: &PipeReader,
+        timeout: Option<Duration>,
+        stop_event: Option<&PipeReader>,
         into: &mut [u8],
     ) -> io::Result<usize> {
-        if self.is_unix {
-            self.wait(timeout(), stop_event);
-        }
-        self.recv(into)
+        self.wait(timeout, stop_event);
+        self.socket.recv_now(into)
     }
 
-    /// read(2), in which an end of our own making is none. On a Unix socket it does not wait.
-    #[inline]
+    /// read(2). On a Unix socket it does not wait.
     fn recv(&self, into: &mut [u8]) -> io::Result<usize> {
         let read = if self.is_unix { self.socket.recv_now(into) } else { self.socket.recv(into) };
+        self.unless_shut(read)
+    }
+
+    /// An end of our own making is none.
+    pub(super) fn unless_shut(&self, read: io::Result<usize>) -> io::Result<usize> {
         match read {
             Ok(0) if self.is_shut() => Err(io::ErrorKind::WouldBlock.into()),
             other => other,
@@ -193,23 +200,33 @@ impl Peer {
 
 /// The socket of a blocking connection. Its calls wait.
 #[derive(Debug)]
-pub(super) struct BlockingSocket(pub(super) Arc<Peer>);
+pub(super) struct BlockingSocket<'a> {
+    pub(super) peer: &'a Peer,
+    /// The socket of `peer`, here because a write would wait for that line of memory otherwise.
+    fd: BorrowedFd<'a>,
+}
 
-impl Read for BlockingSocket {
-    /// Only a drain reads like this: after it has begun nothing waits here.
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.0.recv(into)
+impl<'a> BlockingSocket<'a> {
+    pub(super) fn new(peer: &'a Peer) -> Self {
+        Self { peer, fd: peer.socket.as_fd() }
     }
 }
 
-impl Write for BlockingSocket {
-    #[inline]
+impl Read for BlockingSocket<'_> {
+    /// Only a drain reads like this: after it has begun nothing waits here.
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.peer.recv(into)
+    }
+}
+
+impl Write for BlockingSocket<'_> {
+    #[inline(always)]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.socket.send(bytes)
+        send(self.fd, bytes)
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.socket.send_vectored(slices)
+        self.peer.socket.send_vectored(slices)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -217,14 +234,14 @@ impl Write for BlockingSocket {
     }
 }
 
-impl Remote for BlockingSocket {
+impl Remote for BlockingSocket<'_> {
     fn address(&self) -> Address {
-        self.0.socket.address()
+        self.peer.socket.address()
     }
 }
 
-impl Stream for BlockingSocket {
+impl Stream for BlockingSocket<'_> {
     fn shutdown_write(&self) -> io::Result<()> {
-        self.0.socket.shutdown_write()
+        self.peer.socket.shutdown_write()
     }
 }

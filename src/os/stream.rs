@@ -62,7 +62,7 @@ impl Socket {
     /// send(2).
     #[inline]
     pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        rustix::net::send(&self.0, bytes, SendFlags::NOSIGNAL).map_err(failed)
+        send(self.as_fd(), bytes)
     }
 
     /// [`send`](Self::send) for bytes in pieces.
@@ -94,6 +94,12 @@ impl Write for Socket {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// [`Socket::send`] by the descriptor, for whoever keeps that closer at hand.
+#[inline(always)]
+pub(crate) fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    rustix::net::send(fd, bytes, SendFlags::NOSIGNAL).map_err(failed)
 }
 
 #[cold]

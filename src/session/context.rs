@@ -157,13 +157,13 @@ impl<'a> Context<'a> {
 
     /// Calls [`on_writable`](super::Protocol::on_writable) as soon as there is room, once.
     pub fn want_writable(&mut self) {
-        self.pass.requests.bits |= Requests::WRITABLE;
+        self.pass.asked |= Requests::WRITABLE;
     }
 
     /// Calls [`on_wake`](super::Protocol::on_wake) at `when` or up to a millisecond later. One wake-up is
     /// kept; a new one replaces it.
     pub fn wake_at(&mut self, when: Instant) {
-        self.pass.requests.bits |= Requests::WAKE;
+        self.pass.asked |= Requests::WAKE;
         self.pass.requests.wake = Some(when);
     }
 
@@ -177,12 +177,12 @@ impl<'a> Context<'a> {
     /// Ends the conversation politely: no further message is read, replies are flushed, the sending side is
     /// shut down, and what still arrives is discarded for a while.
     pub fn finish(&mut self) {
-        self.pass.requests.bits |= Requests::FINISH;
+        self.pass.asked |= Requests::FINISH;
     }
 
     /// Ends the conversation at once. Output the kernel has not accepted is lost.
     pub fn close(&mut self) {
-        self.pass.requests.bits |= Requests::CLOSE;
+        self.pass.asked |= Requests::CLOSE;
     }
 
     /// A part of the input that follows nothing, or the part before it, is written from where it is.
@@ -226,7 +226,7 @@ impl<'a> Context<'a> {
 
     fn note_error(&mut self, result: Result<(), crate::codec::FrameError>) {
         if let Err(error) = result {
-            self.pass.requests.bits |= Requests::ERROR;
+            self.pass.asked |= Requests::ERROR;
             self.pass.requests.error.get_or_insert(ProtocolError::Frame(error));
         }
     }

@@ -126,7 +126,7 @@ impl<P: Protocol> Session<P> {
     #[inline(never)]
     fn stop_feeding(&mut self, step: Result<Step, super::ProtocolError>, pass: &mut Pass) -> usize {
         if let Err(error) = step {
-            pass.requests.bits |= Requests::ERROR;
+            pass.asked |= Requests::ERROR;
             pass.requests.error.get_or_insert(error);
         }
         self.grant(pass);

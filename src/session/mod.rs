@@ -211,7 +211,7 @@ impl<P: Protocol> Session<P> {
     /// need to ask. Nothing in the pass and no flag here means that it was ready and still is.
     #[inline(always)]
     fn grant_if_any(&mut self, pass: &mut Pass) {
-        if pass.requests.bits != 0 || self.flags & (RARE | NOT_READY) != 0 {
+        if pass.asked != 0 || self.flags & (RARE | NOT_READY) != 0 {
             self.grant(pass);
         }
         debug_assert!(
@@ -239,20 +239,20 @@ impl<P: Protocol> Session<P> {
     /// Grants what the protocol asked for, and asks it whether it is ready for more.
     #[cold]
     fn grant(&mut self, pass: &mut Pass) {
-        let requests = std::mem::take(&mut pass.requests);
+        let (asked, requests) = pass.take_requests();
         self.refresh_ready(pass.now().tick);
-        if requests.bits & Requests::WAKE != 0 {
+        if asked & Requests::WAKE != 0 {
             self.rare_mut().wake = requests.wake;
         }
-        if requests.bits & Requests::WRITABLE != 0 {
+        if asked & Requests::WRITABLE != 0 {
             self.flags |= WANT_WRITABLE;
         }
         if let Some(error) = requests.error {
             self.finish(CloseReason::Protocol(error));
         }
-        if requests.bits & Requests::CLOSE != 0 {
+        if asked & Requests::CLOSE != 0 {
             self.end(CloseReason::Closed, pass);
-        } else if requests.bits & Requests::FINISH != 0 {
+        } else if asked & Requests::FINISH != 0 {
             let reason = if self.flags & EOF != 0 { CloseReason::Eof } else { CloseReason::Finished };
             self.finish(reason);
         }

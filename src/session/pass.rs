@@ -4,7 +4,7 @@
 //! what the kernel refuses is copied to the connection, so that an idle connection owns no buffer.
 
 use std::ops::Range;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use super::clock::{Clock, Now};
 use super::close_reason::{CloseReason, ProtocolError};
@@ -27,12 +27,9 @@ pub struct Traffic {
     pub congested: u64,
 }
 
-/// What was asked for of the driver during one call; nothing almost always.
+/// What was asked for of the driver during one call, where [`Pass::asked`] says so: nothing almost always.
 #[derive(Debug, Default)]
-#[repr(C)]
 pub(crate) struct Requests {
-    /// Bits of the constants below; zero is the fast path.
-    pub(crate) bits: u8,
     pub(crate) wake: Option<Instant>,
     pub(crate) error: Option<ProtocolError>,
 }
@@ -77,6 +74,9 @@ pub struct Pass {
     /// One connection's whole share, and what is left of it.
     share: Budget,
     budget: Budget,
+    /// What was asked for: bits of the constants of [`Requests`]; zero is the fast path.
+    pub(crate) asked: u8,
+    // What every request touches ends with the second line, after the first three counters.
     /// The part of the current input that is to be written as it is, ahead of `replies`.
     pub(crate) direct: Range<usize>,
     pub(crate) replies: Vec<u8>,
@@ -103,6 +103,7 @@ impl Pass {
             budget: share,
             direct: 0..0,
             replies: Vec::new(),
+            asked: 0,
             requests: Requests::default(),
             ended: None,
             traffic: Traffic::default(),
@@ -126,6 +127,17 @@ impl Pass {
     /// Begins a new turn: later passes see this time.
     pub fn set_now(&mut self, now: Now) {
         self.now = now;
+    }
+
+    /// Only monotonic time goes on, by `clock`.
+    #[inline]
+    pub(crate) fn set_instant(&mut self, clock: Clock, instant: Instant) {
+        self.now = clock.at(instant, self.now.wall);
+    }
+
+    /// Wall-clock time goes on.
+    pub(crate) fn set_wall(&mut self, wall: SystemTime) {
+        self.now.wall = wall;
     }
 
     /// The limits every session is held to.
@@ -160,6 +172,11 @@ impl Pass {
     #[inline]
     pub(crate) fn datagrams_mut(&mut self) -> &mut DatagramTraffic {
         &mut self.datagrams
+    }
+
+    /// Takes what was asked for during a call, so that nothing is asked for any more.
+    pub(crate) fn take_requests(&mut self) -> (u8, Requests) {
+        (std::mem::take(&mut self.asked), std::mem::take(&mut self.requests))
     }
 
     /// Gives the next connection its full share.

@@ -101,11 +101,11 @@ fn run_ahead<S: Service>(mut service: S, first: Instant, cx: &mut DatagramContex
 
 /// What the service asked for: the moment to be woken at, unless it has ended the conversation.
 fn take_wake(cx: &mut DatagramContext<'_>) -> Option<Instant> {
-    if cx.pass.requests.bits == 0 {
+    if cx.pass.asked == 0 {
         return None;
     }
-    let requests = std::mem::take(&mut cx.pass.requests);
-    let ended = requests.bits & (Requests::FINISH | Requests::CLOSE | Requests::ERROR) != 0;
+    let (asked, requests) = cx.pass.take_requests();
+    let ended = asked & (Requests::FINISH | Requests::CLOSE | Requests::ERROR) != 0;
     requests.wake.filter(|_| !ended)
 }
 
