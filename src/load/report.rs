@@ -1,5 +1,6 @@
 //! What a run found. Times are nanoseconds in histograms; what is printed is decided elsewhere.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::plan::Arrival;
@@ -7,7 +8,7 @@ use crate::address::Address;
 use crate::histogram::Nanos;
 
 /// What a run found, whole or interrupted.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Report {
     /// Where it connected to.
     pub targets: Vec<Address>,
@@ -217,7 +218,7 @@ pub enum Verdict {
 }
 
 /// One second of a run, all loops together, as it happens; warm-up included.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Second {
     /// Seconds since the start that have passed, e.g. 1 for the first.
     pub number: u64,
@@ -233,4 +234,31 @@ pub struct Second {
     pub corrected: Nanos,
     /// Latency from the actual send; empty in closed arrival, where it is the same.
     pub service: Nanos,
+}
+
+/// Without the histograms, which are thousands of numbers.
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Report")
+            .field("seconds", &self.seconds)
+            .field("requests", &self.requests)
+            .field("unanswered", &self.unanswered)
+            .field("connections", &self.connections)
+            .field("errors", &self.errors)
+            .field("examples", &self.examples)
+            .field("udp", &self.udp)
+            .field("generator", &self.generator)
+            .field("verdict", &self.verdict)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Second {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Second")
+            .field("number", &self.number)
+            .field("requests", &self.requests)
+            .field("errors", &self.errors)
+            .finish_non_exhaustive()
+    }
 }

@@ -1,5 +1,7 @@
 //! What is counted while it happens, by one thread, until it is handed over once a second.
 
+use std::fmt;
+
 use super::report::{Connections, ErrorKind, Errors, Example, Udp};
 use crate::histogram::{Nanos, nanos};
 use crate::session::ConnectError;
@@ -17,7 +19,7 @@ pub(super) struct Stamp {
 }
 
 /// Counts and times of a stretch of a run.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Tally {
     pub(super) requests: u64,
     pub(super) verified: u64,
@@ -123,6 +125,15 @@ impl Tally {
         own.duplicate += more.duplicate;
         own.reordered += more.reordered;
         own.late += more.late;
+    }
+}
+
+impl fmt::Debug for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tally")
+            .field("requests", &self.requests)
+            .field("errors", &self.errors)
+            .finish_non_exhaustive()
     }
 }
 

@@ -109,6 +109,7 @@ impl Worker {
         let why_not = self.shared.tally.borrow().examples.first().map(|example| example.text.clone());
         self.tell(Message::Opened { open: self.shared.open.get(), why_not });
         let Ok(start) = self.orders.go.recv() else { return Ok(()) };
+        std::thread::sleep(Duration::from_nanos(start.saturating_sub(self.shared.time.now())));
         self.start(start);
         self.wake_all()?;
         while !self.is_over() {

@@ -5,3 +5,5 @@
 mod plans;
 mod servers;
 mod smoke;
+mod truth;
+mod wrong;
