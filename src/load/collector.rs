@@ -27,6 +27,7 @@ pub(super) struct Collector<'a> {
     finished: usize,
     due: u64,
     cpu: Duration,
+    spun: Duration,
     busy: f64,
     start: u64,
     ended: u64,
@@ -42,6 +43,7 @@ impl<'a> Collector<'a> {
             finished: 0,
             due: 0,
             cpu: Duration::ZERO,
+            spun: Duration::ZERO,
             busy: 0.0,
             start: 0,
             ended: 0,
@@ -102,7 +104,7 @@ impl<'a> Collector<'a> {
                 self.total.open += tally.open * u64::from(ends && self.finished > 0);
                 self.add_piece(number, ends, is_warmup, &tally, threads);
             }
-            Message::Measured { ended, spent } => self.note_spent(ended, &spent),
+            Message::Measured { ended, spent, spun } => self.note_spent(ended, &spent, spun),
             Message::Finished { due } => {
                 self.due += due;
                 self.finished += 1;
@@ -130,13 +132,14 @@ impl<'a> Collector<'a> {
         }
     }
 
-    fn note_spent(&mut self, ended: u64, spent: &ThreadTime) {
+    fn note_spent(&mut self, ended: u64, spent: &ThreadTime, spun: Duration) {
         let from = self.start + nanos(self.plan.warmup);
         self.ended = self.ended.max(ended);
         self.cpu += spent.cpu;
+        self.spun += spun;
         let wall = Duration::from_nanos(ended.saturating_sub(from)).as_secs_f64();
         if wall > 0.0 {
-            let busy = (spent.cpu + spent.waited).as_secs_f64() / wall;
+            let busy = (spent.cpu + spent.waited).saturating_sub(spun).as_secs_f64() / wall;
             self.busy = self.busy.max(busy.min(1.0));
         }
     }
@@ -171,7 +174,7 @@ impl<'a> Collector<'a> {
             errors: total.errors,
             examples: total.examples,
             udp: has_udp.then_some(total.udp),
-            generator: Generator { loops: plan.loops, cpu: self.cpu, busy: self.busy },
+            generator: Generator { loops: plan.loops, cpu: self.cpu, spun: self.spun, busy: self.busy },
             verdict: Verdict::Interrupted,
         };
         if !stop.is_stopped() {

@@ -197,7 +197,9 @@ pub struct Generator {
     pub loops: usize,
     /// Processor time of all threads.
     pub cpu: Duration,
-    /// The share of the time that the busiest thread was running or ready to run, 0 to 1.
+    /// The part of it in which they only waited for the next moment of a fine schedule, without sleeping.
+    pub spun: Duration,
+    /// The share of the time that the busiest thread was running or ready to run, less what it only waited; 0 to 1.
     pub busy: f64,
 }
 

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::collector::Collector;
 use super::plan::{Arrival, Plan, Protocol};
@@ -76,7 +76,7 @@ pub(super) enum Message {
     /// What was counted in second `number`, or a part of it.
     Piece { number: u64, ends: bool, is_warmup: bool, tally: Box<Tally> },
     /// What is measured has ended, and what it cost.
-    Measured { ended: u64, spent: ThreadTime },
+    Measured { ended: u64, spent: ThreadTime, spun: Duration },
     /// All is done; so many requests were due in the measured time.
     Finished { due: u64 },
     /// A thread cannot go on.

@@ -38,6 +38,14 @@ fn cpu_clock() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), nanos)
 }
 
+/// Processors the machine has, whichever of them this process may use.
+#[must_use]
+pub fn online_processors() -> usize {
+    let listed = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let count = listed.lines().filter(|line| line.starts_with("processor")).count();
+    if count > 0 { count } else { std::thread::available_parallelism().map_or(1, usize::from) }
+}
+
 /// Keeps the calling thread on the `number`-th of the processors it may use, counted around.
 ///
 /// # Errors
