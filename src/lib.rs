@@ -10,6 +10,7 @@ mod batch;
 pub mod client;
 pub mod codec;
 pub mod connection;
+pub mod doctor;
 pub mod error;
 #[cfg(feature = "load")]
 pub mod histogram;
