@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::call::{self, CallArgs};
+use super::doctor::{self, DoctorArgs};
 use super::logging::Verbosity;
 use super::units::{self, TimeLimit};
 use crate::address::Address;
@@ -73,6 +74,10 @@ pub(super) enum Command {
     #[command(long_about = call::ABOUT)]
     #[command(after_help = call::EXAMPLES, after_long_help = format!("{}\n\n{}", call::EXAMPLES, call::EXIT_CODES))]
     Call(Box<CallArgs>),
+    /// Say whether this machine can hold so many connections
+    #[command(long_about = doctor::ABOUT)]
+    #[command(after_help = doctor::EXAMPLES, after_long_help = format!("{}\n\n{}", doctor::EXAMPLES, doctor::EXIT_CODES))]
+    Doctor(Box<DoctorArgs>),
 }
 
 /// What is served.

@@ -11,6 +11,8 @@ pub(super) enum Exit {
     CouldNotRun,
     /// 2: the arguments make no sense.
     Usage,
+    /// 4: the machine cannot.
+    MachineCannot,
     /// 128 + n: signal n ended it before it was done.
     Signal(i32),
 }
@@ -21,6 +23,7 @@ impl Exit {
             Self::Done => 0,
             Self::CouldNotRun => 1,
             Self::Usage => 2,
+            Self::MachineCannot => 4,
             // Signals are numbered from 1 to 64 (signal(7)); the mask only states that.
             Self::Signal(signal) => 128 + (signal & 0x7f).to_le_bytes()[0],
         }
@@ -62,8 +65,8 @@ mod tests {
 
     #[test]
     fn exit_codes_are_the_contracts() {
-        let codes =
-            [Exit::Done, Exit::CouldNotRun, Exit::Usage, Exit::Signal(2), Exit::Signal(15)].map(Exit::code);
-        assert_eq!(codes, [0, 1, 2, 130, 143]);
+        let signals = [Exit::Signal(2), Exit::Signal(15)].map(Exit::code);
+        let codes = [Exit::Done, Exit::CouldNotRun, Exit::Usage, Exit::MachineCannot].map(Exit::code);
+        assert_eq!((codes, signals), ([0, 1, 2, 4], [130, 143]));
     }
 }

@@ -10,6 +10,7 @@
 
 mod args;
 mod call;
+mod doctor;
 mod exit;
 mod listen;
 mod logging;
@@ -17,6 +18,7 @@ mod model;
 mod serve;
 mod services;
 mod sink;
+mod sources;
 mod units;
 
 use std::io::{self, Write};
@@ -46,6 +48,9 @@ fn run(args: Args) -> Exit {
                 call::run(options)
             })
         }
+        Command::Doctor(doctor) => doctor::Options::from_args(*doctor)
+            .map_err(Failure::usage_of("doctor"))
+            .and_then(|options| doctor::run(&options)),
         Command::Serve(serve) => {
             serve::Options::from_args(*serve).map_err(Failure::usage_of("serve")).and_then(|options| {
                 logging::init(args.verbosity.level());
