@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use super::plan::{Arrival, Plan};
 use super::report::{Generator, Report, Second, Verdict};
 use super::run::{Failure, Message, Stop};
+use super::shared::nanos;
 use super::tally::{Tally, add};
 use super::verdict::decide;
-use super::worker::{SECOND, nanos};
+use super::worker::SECOND;
 use crate::address::Address;
 use crate::os::usage::ThreadTime;
 

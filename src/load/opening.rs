@@ -1,11 +1,15 @@
 //! Which connections are to be made, and when: the first time at the pace asked for, again after a rest.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
-use super::shared::{Carry, Ended, NEVER};
+use super::shared::{Carry, Ended, NEVER, nanos};
 
 /// Connections in the making at once: less than any server's backlog, so that none is dropped and waits for a second.
 const IN_FLIGHT: usize = 100;
+
+/// Seconds; longer than any run.
+const FOR_EVER: f64 = 1e9;
 
 /// A connection that could not be made, or was of no use, is tried again after this, in nanoseconds.
 const REST: u64 = 100_000_000;
@@ -35,8 +39,8 @@ pub(super) enum Begin {
 impl Opening {
     /// `rate`: connections begun per second by this thread.
     pub(super) fn new(count: usize, rate: Option<f64>, now: u64) -> Self {
-        let gap = rate.map_or(0.0, |rate| 1e9 / rate);
-        Self { next: 0, count, again: VecDeque::new(), gap: gap as u64, not_before: now }
+        let gap = rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64((1.0 / rate).min(FOR_EVER)));
+        Self { next: 0, count, again: VecDeque::new(), gap: nanos(gap), not_before: now }
     }
 
     /// Whether every connection was tried once.

@@ -79,7 +79,7 @@ impl Pattern {
     #[inline]
     pub(super) fn slice(&self, connection: u32, at: u64, most: usize) -> &[u8] {
         let base = if self.individual { u64::from(connection) * STEP } else { 0 };
-        let start = ((base + at) % self.period as u64) as usize;
+        let start = usize::try_from((base + at) % self.period as u64).unwrap_or(0);
         &self.table[start..start + most.min(PAD)]
     }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::shared::nanos;
+
 /// Requests per second over a run: constant, or climbing (or falling) evenly from one rate to another.
 ///
 /// During the warm-up the rate is the first one. Slot 0 is at the very start.
@@ -12,6 +14,9 @@ pub struct Profile {
     /// Per second, at the end; above 0.
     pub to: f64,
 }
+
+/// Seconds; longer than any run.
+const FOR_EVER: f64 = 1e9;
 
 /// The schedule of one run: a [`Profile`] over a warm-up and a measured time.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,7 +65,7 @@ impl Schedule {
             let left = k - before;
             self.warmup + 2.0 * left / (from + (from * from + 2.0 * slope * left).max(0.0).sqrt())
         };
-        (seconds * 1e9) as u64
+        nanos(Duration::from_secs_f64(seconds.min(FOR_EVER)))
     }
 }
 

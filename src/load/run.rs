@@ -13,9 +13,9 @@ use super::plan::{Arrival, Plan, Protocol};
 use super::profile::Schedule;
 use super::report::{Report, Second};
 use super::script::Script;
-use super::shared::{NEVER, Phase, Shared, Slots, Time};
+use super::shared::{NEVER, Phase, Shared, Slots, Time, nanos};
 use super::tally::Tally;
-use super::worker::{Orders, Worker, nanos};
+use super::worker::{Orders, Worker};
 use crate::os::usage::ThreadTime;
 
 /// Ends a run before its time, from another thread: what was found until then is reported. Cheap to clone.

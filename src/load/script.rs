@@ -255,7 +255,7 @@ mod tests {
             protocol,
             framing: framing.parse().unwrap(),
             content: Content::Pattern(size),
-            banner: b"Welcome!".to_vec().into(),
+            banner: if protocol == Protocol::Greet { b"Welcome!".to_vec() } else { Vec::new() }.into(),
         };
         Script::new(&exchange).unwrap()
     }

@@ -4,7 +4,7 @@
 //! here. It stays in one thread, and nothing is borrowed for longer than one call.
 
 use std::cell::{Cell, RefCell};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::profile::Schedule;
 use super::report::ErrorKind;
@@ -38,11 +38,16 @@ impl Time {
     /// A moment of this clock as others know it.
     pub(super) fn instant(&self, at: u64) -> Instant {
         match self {
-            Self::Real(origin) => *origin + std::time::Duration::from_nanos(at),
+            Self::Real(origin) => *origin + Duration::from_nanos(at),
             #[cfg(test)]
             Self::Virtual(_) => Instant::now(),
         }
     }
+}
+
+/// A length of time on the run's clock; what is longer than 146 years is that.
+pub(super) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(NEVER / 4).min(NEVER / 4)
 }
 
 /// What connections may do.

@@ -50,6 +50,14 @@ pub struct Config {
 /// Descriptors kept free of connections by default.
 const RESERVED_DESCRIPTORS: usize = 64;
 
+impl Config {
+    /// For a reactor that only has clients: these limits, and nobody is guarded against.
+    #[must_use]
+    pub fn for_clients(limits: Limits, connect_timeout: Duration) -> Self {
+        Self { limits, connect_timeout, any_source_port: true, ..Self::default() }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {

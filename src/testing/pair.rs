@@ -86,6 +86,15 @@ impl<P: Protocol> SessionPair<P> {
         self.take_output()
     }
 
+    /// Wakes the protocol from outside, as a driver with something to do for it does.
+    pub fn wake(&mut self) -> Vec<u8> {
+        if self.closed.is_none() {
+            let progress = self.connection.handle_wake(&mut self.scratch, &mut self.pass);
+            self.settle(progress);
+        }
+        self.take_output()
+    }
+
     /// The server begins to drain.
     pub fn stop(&mut self) -> Vec<u8> {
         let progress = self.connection.handle_stop(&mut self.scratch, &mut self.pass);

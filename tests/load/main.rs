@@ -1,6 +1,7 @@
 //! The load generator against servers of every kind, good and bad, on loopback.
 
 #![cfg(feature = "load")]
+#![allow(clippy::unwrap_used, reason = "a test says with a panic what went wrong")]
 
 mod plans;
 mod servers;

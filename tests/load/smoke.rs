@@ -94,7 +94,7 @@ fn framings_and_greetings() {
 
 #[test]
 fn streams_in_either_direction() {
-    let server = Server::start(|| Source::default());
+    let server = Server::start(Source::default);
     let mut plan = plan(&server.address);
     plan.exchange.protocol = Protocol::Source;
     plan.exchange.content = Content::Pattern(1000);

@@ -1,25 +1,22 @@
 //! One thread of a run: a reactor, its connections, and the moments at which something is to be done.
 
+mod connect;
+
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
-use super::client::{Client, not_connected};
-use super::cursor::Cursor;
-use super::datagram::Sender as DatagramSender;
-use super::opening::{Begin, Opening, untried};
-use super::plan::{Close, Plan, Protocol};
-use super::run::{Failure, Message, Stop};
-use super::shared::{Carry, NEVER, Phase, Shared};
-use super::tally::Tally;
-use crate::address::Address;
 use crate::kernel::Token;
-use crate::os::datagrams::DatagramPort;
-use crate::os::dial::{Dial, dial};
+use crate::load::cursor::Cursor;
+use crate::load::opening::Opening;
+use crate::load::plan::{Plan, Protocol};
+use crate::load::run::{Failure, Message, Stop};
+use crate::load::shared::{NEVER, Phase, Shared, nanos};
+use crate::load::tally::Tally;
 use crate::os::usage::{ThreadTime, online_processors, pin};
 use crate::reactor::{Config, Reactor};
-use crate::session::{ConnectError, Limits};
+use crate::session::Limits;
 
 /// How often a stop order is looked for, and connections are looked through, in nanoseconds.
 const TICK: u64 = 10_000_000;
@@ -285,73 +282,6 @@ impl Worker {
         let _ = self.orders.tell.send(message);
     }
 
-    fn take_ended(&mut self, now: u64) {
-        let ended = std::mem::take(&mut *self.shared.ended.borrow_mut());
-        for one in ended {
-            self.opening.add(one, now);
-        }
-    }
-
-    /// Begins the connections whose time has come, and says what time it is then.
-    fn begin_connections(&mut self) -> u64 {
-        let mut now = self.shared.time.now();
-        while let Some(begin) = self.opening.take(now, self.shared.in_flight.get()) {
-            match begin {
-                Begin::First(local) => {
-                    let number = local * self.orders.plan.loops + self.orders.number;
-                    self.connect(untried(u32::try_from(number).unwrap_or(u32::MAX)).number, Carry::default());
-                }
-                Begin::Again(ended) => self.connect(ended.number, ended.carry),
-            }
-            now = self.shared.time.now();
-        }
-        now
-    }
-
-    fn connect(&mut self, number: u32, carry: Carry) {
-        let plan = Arc::clone(&self.orders.plan);
-        let target = &plan.targets[number as usize % plan.targets.len()];
-        let source = plan.sources.map(|sources| sources.of(number as usize));
-        let made = match target {
-            Address::Udp(peer) => self.open_socket(number, *peer, source),
-            _ => self.begin_connection(target, source, number, carry),
-        };
-        match made {
-            Ok(token) => self.tokens[number as usize / plan.loops] = token,
-            Err(error) => not_connected(&self.shared, number, carry, error),
-        }
-    }
-
-    fn begin_connection(
-        &mut self,
-        target: &Address,
-        source: Option<std::net::IpAddr>,
-        number: u32,
-        carry: Carry,
-    ) -> Result<Token, ConnectError> {
-        let client = Box::new(Client::new(&self.shared, number, carry));
-        let wanted = Dial { source, reset_on_close: self.orders.plan.close == Close::Rst };
-        let stream = dial(target, &wanted).map_err(|error| typed(&error))?;
-        let token = self.reactor.add_connecting(stream, client)?;
-        self.shared.in_flight.set(self.shared.in_flight.get() + 1);
-        Ok(token)
-    }
-
-    fn open_socket(
-        &mut self,
-        number: u32,
-        peer: std::net::SocketAddr,
-        source: Option<std::net::IpAddr>,
-    ) -> Result<Token, ConnectError> {
-        let socket = DatagramPort::connect(peer, source).map_err(|error| typed(&error))?;
-        let handler = DatagramSender::new(&self.shared, number);
-        let token = self.reactor.add_client_port(socket, Box::new(handler));
-        let token = token.map_err(|error| typed(&error))?;
-        self.shared.open.set(self.shared.open.get() + 1);
-        self.shared.tally.borrow_mut().connections.opened += 1;
-        Ok(token)
-    }
-
     /// Waits until something happens or is due.
     fn wait(&mut self, now: u64) -> Result<(), Failure> {
         let next = self.next_moment();
@@ -409,17 +339,5 @@ fn config(plan: &Plan) -> Config {
         (limits.high_water, limits.low_water) = (usize::MAX / 4, usize::MAX / 8);
     }
     limits.max_partial = usize::MAX / 4;
-    let mut config = Config::default();
-    config.limits = limits;
-    config.connect_timeout = plan.connect_timeout;
-    config.any_source_port = true;
-    config
-}
-
-fn typed(error: &std::io::Error) -> ConnectError {
-    ConnectError::from_errno(error.raw_os_error().unwrap_or(0))
-}
-
-pub(super) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(NEVER / 4)
+    Config::for_clients(limits, plan.connect_timeout)
 }

@@ -1,0 +1,137 @@
+//! What goes out, and when: at once, when its slot is due, or as much as is taken.
+
+use super::{Line, State, Why};
+use crate::load::plan::Protocol as Target;
+use crate::load::report::ErrorKind;
+use crate::load::shared::{NEVER, Phase, Shared};
+use crate::load::tally::Stamp;
+use crate::session::Context;
+
+impl Line {
+    /// Makes the requests that may be made now.
+    #[inline]
+    pub(super) fn go_on(&mut self, shared: &Shared, now: u64, why: Why, cx: &mut Context<'_>) {
+        if self.until <= now && self.end_if_old(now, cx) {
+            return;
+        }
+        match shared.script.protocol() {
+            Target::Source => {}
+            Target::Discard if shared.slots.is_none() => {
+                if shared.phase.get() == Phase::Running {
+                    cx.want_writable();
+                }
+            }
+            _ if shared.slots.is_some() => self.send_due(shared, now, why, cx),
+            _ => {
+                while self.sent - self.answered < shared.pipeline && shared.may_send() {
+                    self.send(shared, Stamp { due: now, sent: now }, cx);
+                }
+            }
+        }
+    }
+
+    /// Open arrival: sends what is due, as far as the pipeline allows. What has to wait is late, and counts so.
+    fn send_due(&mut self, shared: &Shared, now: u64, why: Why, cx: &mut Context<'_>) {
+        if self.due == NEVER {
+            self.find_due(shared);
+        }
+        let was_free = why == Why::Woken && self.sent == self.answered;
+        while self.due <= now && self.sent - self.answered < shared.pipeline {
+            let due = self.due;
+            if was_free {
+                shared.note_lag(due, now);
+            }
+            self.send(shared, Stamp { due, sent: now }, cx);
+            self.round += 1;
+            self.find_due(shared);
+        }
+    }
+
+    fn find_due(&mut self, shared: &Shared) {
+        self.due = NEVER;
+        if let Some(slots) = &shared.slots
+            && shared.phase.get() != Phase::Opening
+        {
+            let due = slots.due(self.number, self.round).saturating_add(shared.start.get());
+            self.due = if due < shared.end.get() { due } else { NEVER };
+        }
+    }
+
+    #[inline]
+    fn send(&mut self, shared: &Shared, stamp: Stamp, cx: &mut Context<'_>) {
+        shared.script.write_request(self.number, self.sent, |piece| cx.write(piece));
+        *self.stamp(self.sent) = stamp;
+        self.sent += 1;
+        shared.note_sent(stamp.due, shared.script.request_len);
+        if shared.script.protocol() == Target::Discard {
+            self.answered += 1;
+            shared.settled.set(shared.settled.get() + 1);
+            if stamp.due >= shared.measure_from.get() || stamp.sent < shared.measure_from.get() {
+                shared.tally.borrow_mut().requests += 1;
+            }
+        }
+    }
+
+    /// Discard, closed arrival: as much as the connection takes.
+    pub(super) fn pour(&mut self, shared: &Shared, cx: &mut Context<'_>) {
+        let now = shared.time.now();
+        if self.state != State::Ready || shared.slots.is_some() || self.end_if_old(now, cx) {
+            return;
+        }
+        let mut room = cx.room();
+        while room > 0 && shared.may_send() {
+            self.send(shared, Stamp { due: now, sent: now }, cx);
+            room = room.saturating_sub(shared.script.request_len);
+        }
+        if shared.phase.get() == Phase::Running && shared.left.get() > 0 {
+            cx.want_writable();
+        }
+    }
+
+    /// The driver has looked at the clock: the run has begun, a slot is due, or nothing has come for too long.
+    pub(super) fn wake(&mut self, shared: &Shared, cx: &mut Context<'_>) {
+        if self.state == State::Failed {
+            return;
+        }
+        let now = shared.time.now();
+        if self.sent > self.answered && shared.script.protocol() != Target::Source {
+            let oldest = self.stamp(self.answered).sent;
+            if now.saturating_sub(oldest) >= shared.timeout {
+                return self.fail_timeout(shared, cx);
+            }
+        }
+        if self.state == State::Ready {
+            self.go_on(shared, now, Why::Woken, cx);
+        }
+    }
+
+    /// Ends a connection whose lifetime is over, once everything is answered.
+    pub(super) fn end_if_old(&mut self, now: u64, cx: &mut Context<'_>) -> bool {
+        let over = self.until <= now;
+        if over && self.sent == self.answered {
+            self.state = State::Failed;
+            cx.close();
+        }
+        over
+    }
+
+    #[cold]
+    fn fail_timeout(&mut self, shared: &Shared, cx: &mut Context<'_>) {
+        let (number, message, ms) = (self.number, self.answered, shared.timeout / 1_000_000);
+        shared.error(ErrorKind::Timeout, || {
+            format!("connection {number}, message {message}: no answer within {ms} ms")
+        });
+        self.state = State::Failed;
+        cx.close();
+    }
+
+    /// The first connections end after different parts of their lifetime, so that they are not all made anew at once.
+    pub(super) fn first_lifetime(&self, shared: &Shared, now: u64) -> u64 {
+        if shared.lifetime == NEVER {
+            return NEVER;
+        }
+        let fresh = shared.phase.get() == Phase::Opening;
+        let part = u64::from(self.number) % 64 + 1;
+        now + if fresh { shared.lifetime / 64 * part } else { shared.lifetime }
+    }
+}
