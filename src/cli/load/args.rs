@@ -107,6 +107,8 @@ pub(in super::super) struct LoadArgs {
     pub(super) size: Option<usize>,
 
     /// Send always this instead: TEXT as it is, or the content of a file as @FILE; a text that begins with @ as @@...
+    ///
+    /// Over UDP all datagrams are then alike, and an answer belongs to the oldest one that has none.
     #[arg(long, value_name = "TEXT|@FILE", allow_hyphen_values = true, help_heading = "Messages")]
     pub(super) send: Option<OsString>,
 
