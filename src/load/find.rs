@@ -77,10 +77,7 @@ pub fn judge(rate: f64, goal: &Expectation, fail_if: &[Expectation], report: &Re
     match &report.verdict {
         Verdict::Interrupted => return Judgement::Stop,
         Verdict::GeneratorBound { why, .. } => {
-            return Judgement::Fails {
-                why: format!("the generator is the limit: {why}"),
-                is_generator_bound: true,
-            };
+            return Judgement::Fails { why: format!("not valid: {why}"), is_generator_bound: true };
         }
         Verdict::Valid => {}
     }
@@ -178,7 +175,7 @@ mod tests {
     fn a_run_that_is_not_valid_fails_and_an_interrupted_one_stops() {
         let goal = "p99<5ms".parse().unwrap();
         let bound = judge(50_000.0, &goal, &[], &sample::generator_bound());
-        let why = "the generator is the limit: the loop was 99 % busy".to_owned();
+        let why = "not valid: the loop was 99 % busy".to_owned();
         assert_eq!(bound, Judgement::Fails { why, is_generator_bound: true });
         assert_eq!(judge(50_000.0, &goal, &[], &sample::empty()), Judgement::Stop);
     }

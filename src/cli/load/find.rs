@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::json::{Host, Micros, line, verdict};
+use super::host::Host;
+use super::json::{Micros, line, verdict};
 use super::numbers::{count, duration, quantile, rate};
 use super::options::{Find, Format, Options};
 use super::output::Output;
@@ -120,7 +121,7 @@ fn conclusion(found: &Found, steps: &[Step], find: &Find) -> String {
     let remedy = match lowest_failed(found, steps).map(|step| &step.report.verdict) {
         Some(Verdict::GeneratorBound { remedy, .. }) => {
             format!(
-                "\n             INVALID, the generator is the limit there, not the target\n             {remedy}"
+                "\n             INVALID, the generator was the limit there, not the target\n             {remedy}"
             )
         }
         _ => String::new(),

@@ -1,12 +1,11 @@
 //! The report, and each second of a run, as JSON. The names of the fields are a contract; docs/load-json.md has them.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::thread;
 
 use serde::Serialize;
 
 use super::checked::Checked;
+use super::host::Host;
 use super::text::targets;
 use crate::address::Address;
 use crate::histogram::Nanos;
@@ -278,36 +277,6 @@ impl Condition {
         let Checked { text, pass, was } = checked.clone();
         Self { text, pass, was }
     }
-}
-
-/// The machine the generator ran on; null where it does not say.
-#[derive(Debug, Serialize)]
-pub(super) struct Host {
-    hostname: Option<String>,
-    kernel: Option<String>,
-    cpu: Option<String>,
-    cpus: Option<usize>,
-}
-
-impl Host {
-    pub(super) fn here() -> Self {
-        let read = |name: &str| {
-            let text = fs::read_to_string(format!("/proc/sys/kernel/{name}")).ok()?;
-            Some(text.trim().to_owned())
-        };
-        Self {
-            hostname: read("hostname"),
-            kernel: read("osrelease"),
-            cpu: cpu_model(),
-            cpus: thread::available_parallelism().ok().map(usize::from),
-        }
-    }
-}
-
-fn cpu_model() -> Option<String> {
-    let text = fs::read_to_string("/proc/cpuinfo").ok()?;
-    let line = text.lines().find(|line| line.starts_with("model name"))?;
-    Some(line.split_once(':')?.1.trim().to_owned())
 }
 
 #[cfg(test)]

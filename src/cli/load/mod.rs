@@ -6,6 +6,7 @@ mod checks;
 mod content;
 mod find;
 mod hlog;
+mod host;
 mod interrupt;
 mod json;
 mod numbers;

@@ -47,8 +47,11 @@ pub(super) fn throughput(bytes_per_second: f64) -> String {
     format!("{} {unit}", grouped(&format!("{scaled:.decimals$}")))
 }
 
-/// `30 s`, `4.2 s`.
+/// `30 s`, `4.2 s`, `250 ms`.
 pub(super) fn seconds(value: f64) -> String {
+    if value > 0.0 && value < 0.9995 {
+        return format!("{:.0} ms", 1e3 * value);
+    }
     let text = format!("{value:.1}");
     format!("{} s", grouped(text.strip_suffix(".0").unwrap_or(&text)))
 }
@@ -103,7 +106,14 @@ mod tests {
         ] {
             assert_eq!(throughput(value), text);
         }
-        for (value, text) in [(30.0, "30 s"), (4.21, "4.2 s"), (0.0, "0 s"), (3600.0, "3,600 s")] {
+        for (value, text) in [
+            (30.0, "30 s"),
+            (4.21, "4.2 s"),
+            (0.25, "250 ms"),
+            (0.9997, "1 s"),
+            (0.0, "0 s"),
+            (3600.0, "3,600 s"),
+        ] {
             assert_eq!(seconds(value), text);
         }
     }

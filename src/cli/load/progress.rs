@@ -1,7 +1,6 @@
 //! What is shown while a run goes on: one live line on a terminal, else a line per second for those who ask.
 
 use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use log::LevelFilter;
@@ -47,13 +46,12 @@ impl Progress {
     }
 }
 
+/// Drawn once a second, when there is something new: a bar that moves by itself is a thread that takes time from a run.
 fn live() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    bar.set_style(
-        ProgressStyle::with_template("{spinner} {wide_msg}").expect("the template is a constant, and valid"),
-    );
+    bar.set_style(ProgressStyle::with_template("{wide_msg}").expect("the template is a constant, and valid"));
     bar.set_message("connecting");
-    bar.enable_steady_tick(Duration::from_millis(250));
+    bar.tick();
     bar
 }
 

@@ -62,14 +62,10 @@ impl Page {
 
 fn title(report: &Report) -> String {
     let sockets = if is_all_udp(report) { "sockets" } else { "connections" };
-    let arrival = match (report.arrival, report.offered_rate) {
-        (Arrival::Closed, _) => "closed loop".to_owned(),
-        (Arrival::Open(profile), _) if !profile.is_constant() => {
-            format!("offered {} to {} msg/s", rate(profile.from), rate(profile.to))
-        }
-        (Arrival::Open(profile), offered) => {
-            format!("offered {} msg/s", rate(offered.unwrap_or(profile.from)))
-        }
+    let arrival = match report.arrival {
+        Arrival::Closed => "closed loop".to_owned(),
+        Arrival::Open(profile) if profile.is_constant() => format!("offered {} msg/s", rate(profile.from)),
+        Arrival::Open(profile) => format!("offered {} to {} msg/s", rate(profile.from), rate(profile.to)),
     };
     let warmup = if report.warmup > 0.0 {
         format!(" (+ {} warm-up excluded)", seconds(report.warmup))
@@ -219,7 +215,7 @@ fn verdict(page: &mut Page, report: &Report) {
         Verdict::Valid if has_kept_up => page.row("verdict", "VALID, the target kept up", ""),
         Verdict::Valid => page.row("verdict", "VALID, the target is the limit", ""),
         Verdict::GeneratorBound { why, remedy } => {
-            page.row("verdict", &format!("INVALID, the generator is the limit: {why}"), "");
+            page.row("verdict", &format!("INVALID, the target was not the limit: {why}"), "");
             page.row("", remedy, "");
         }
         Verdict::Interrupted => page.row("verdict", "INTERRUPTED: this is what was found until then", ""),
@@ -299,7 +295,7 @@ verdict      VALID, the target is the limit
             "{text}"
         );
         let verdict = "
-verdict      INVALID, the generator is the limit: the loop was 99 % busy
+verdict      INVALID, the target was not the limit: the loop was 99 % busy
              give it more threads with --loops 2
 ";
         assert!(text.ends_with(verdict), "{text}");
