@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use super::call::{self, CallArgs};
 use super::doctor::{self, DoctorArgs};
+use super::load::{self, LoadArgs};
 use super::logging::Verbosity;
 use super::units::{self, TimeLimit};
 use crate::address::Address;
@@ -78,6 +79,10 @@ pub(super) enum Command {
     #[command(long_about = doctor::ABOUT)]
     #[command(after_help = doctor::EXAMPLES, after_long_help = format!("{}\n\n{}", doctor::EXAMPLES, doctor::EXIT_CODES))]
     Doctor(Box<DoctorArgs>),
+    /// Generate load over many connections and report latency honestly
+    #[command(long_about = load::ABOUT)]
+    #[command(after_help = load::EXAMPLES, after_long_help = format!("{}\n\n{}", load::EXAMPLES, load::EXIT_CODES))]
+    Load(Box<LoadArgs>),
 }
 
 /// What is served.

@@ -11,8 +11,12 @@ pub(super) enum Exit {
     CouldNotRun,
     /// 2: the arguments make no sense.
     Usage,
+    /// 3: a stated expectation failed.
+    ExpectationFailed,
     /// 4: the machine cannot.
     MachineCannot,
+    /// 5: what was measured says nothing about what was to be measured.
+    NotValid,
     /// 128 + n: signal n ended it before it was done.
     Signal(i32),
 }
@@ -23,7 +27,9 @@ impl Exit {
             Self::Done => 0,
             Self::CouldNotRun => 1,
             Self::Usage => 2,
+            Self::ExpectationFailed => 3,
             Self::MachineCannot => 4,
+            Self::NotValid => 5,
             // Signals are numbered from 1 to 64 (signal(7)); the mask only states that.
             Self::Signal(signal) => 128 + (signal & 0x7f).to_le_bytes()[0],
         }
@@ -65,8 +71,17 @@ mod tests {
 
     #[test]
     fn exit_codes_are_the_contracts() {
-        let signals = [Exit::Signal(2), Exit::Signal(15)].map(Exit::code);
-        let codes = [Exit::Done, Exit::CouldNotRun, Exit::Usage, Exit::MachineCannot].map(Exit::code);
-        assert_eq!((codes, signals), ([0, 1, 2, 4], [130, 143]));
+        for (exit, code) in [
+            (Exit::Done, 0),
+            (Exit::CouldNotRun, 1),
+            (Exit::Usage, 2),
+            (Exit::ExpectationFailed, 3),
+            (Exit::MachineCannot, 4),
+            (Exit::NotValid, 5),
+            (Exit::Signal(2), 130),
+            (Exit::Signal(15), 143),
+        ] {
+            assert_eq!(exit.code(), code);
+        }
     }
 }

@@ -13,6 +13,7 @@ mod call;
 mod doctor;
 mod exit;
 mod listen;
+mod load;
 mod logging;
 mod model;
 mod serve;
@@ -51,6 +52,10 @@ fn run(args: Args) -> Exit {
         Command::Doctor(doctor) => doctor::Options::from_args(*doctor)
             .map_err(Failure::usage_of("doctor"))
             .and_then(|options| doctor::run(&options)),
+        Command::Load(load) => load::Options::from_args(*load).and_then(|options| {
+            logging::init(args.verbosity.level());
+            load::run(options, args.verbosity.level())
+        }),
         Command::Serve(serve) => {
             serve::Options::from_args(*serve).map_err(Failure::usage_of("serve")).and_then(|options| {
                 logging::init(args.verbosity.level());

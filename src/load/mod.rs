@@ -8,18 +8,24 @@ mod client;
 mod collector;
 mod cursor;
 mod datagram;
+mod expect;
+mod find;
 mod opening;
 mod pattern;
 mod plan;
 mod profile;
 mod report;
 mod run;
+#[cfg(test)]
+pub(crate) mod sample;
 mod script;
 mod shared;
 mod tally;
 mod verdict;
 mod worker;
 
+pub use self::expect::{Expectation, Finding, Metric, ParseExpectationError, Point, Times};
+pub use self::find::{Found, Judgement, judge, search};
 pub use self::plan::{Arrival, Close, Content, Exchange, Plan, Protocol, Sources};
 pub use self::profile::Profile;
 pub use self::report::{Connections, ErrorKind, Errors, Example, Generator, Report, Second, Udp, Verdict};

@@ -1,0 +1,189 @@
+//! `oneloop load`: a run of the load generator, watched, and its report printed.
+
+mod args;
+mod checked;
+mod checks;
+mod content;
+mod find;
+mod hlog;
+mod host;
+mod interrupt;
+mod json;
+mod numbers;
+mod options;
+mod output;
+mod progress;
+mod sources;
+#[cfg(test)]
+mod support;
+mod targets;
+mod text;
+
+pub(super) use self::args::{ABOUT, EXAMPLES, EXIT_CODES, LoadArgs};
+pub(super) use self::options::Options;
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::time::SystemTime;
+
+use log::LevelFilter;
+
+use self::checked::{Checked, check_all};
+use self::hlog::LogFile;
+use self::interrupt::Interrupt;
+use self::options::Format;
+use self::output::Output;
+use self::progress::Progress;
+use super::complain;
+use super::exit::{Exit, Failure};
+use crate::error::Error;
+use crate::load::{self, Arrival, Plan, Report, Stop, Verdict};
+use crate::os::limits::raise_open_files;
+
+/// What watches over a run, or several.
+struct Watch {
+    stop: Stop,
+    interrupt: Interrupt,
+    /// How much is shown.
+    level: LevelFilter,
+}
+
+/// Runs what the options ask for, and prints what was found.
+///
+/// # Errors
+/// Nothing could be measured: a name without an address, nobody there, a file that cannot be written.
+pub(super) fn run(mut options: Options, level: LevelFilter) -> Result<Exit, Failure> {
+    let _ = raise_open_files();
+    let stop = Stop::default();
+    let watch = Watch { interrupt: Interrupt::watch(&stop).map_err(Error::Signals)?, stop, level };
+    options.plan.targets = targets::addresses(&options)?;
+    if let Some(text) = preflight(&options.plan) {
+        eprintln!("{text}");
+    }
+    match &options.find {
+        Some(find) => find::run(&options, find, &watch),
+        None => measure(&options, &watch),
+    }
+}
+
+/// What `doctor` says before a run, on standard error: a line, or all of it where the machine cannot.
+fn preflight(_plan: &Plan) -> Option<String> {
+    None
+}
+
+/// What `doctor` says after a run, on standard error: which limit bit. There is no report when nothing was measured.
+fn aftermath(_plan: &Plan, _report: Option<&Report>) -> Option<String> {
+    None
+}
+
+fn measure(options: &Options, watch: &Watch) -> Result<Exit, Failure> {
+    let plan = &options.plan;
+    let mut file = options.hlog.as_deref().map(create).transpose()?;
+    let mut out = Output::new(io::stdout().lock());
+    let progress = Progress::new(watch.level);
+    let log = file.as_mut().map(|file| file.begin(SystemTime::now())).transpose();
+    let mut log = log.map_err(|error| unwritten(options, &error))?;
+    let ran = load::run(plan, &watch.stop, &mut |second| {
+        progress.second(second);
+        if let Some(log) = &mut log {
+            log.second(second);
+        }
+        if options.format == Format::JsonStream {
+            out.put(&json::second(second));
+            if out.is_unread() {
+                watch.stop.stop();
+            }
+        }
+    });
+    progress.finish();
+    let report = ran.map_err(|failure| could_not(plan, &failure))?;
+    let checked = check_all(&options.fail_if, &report);
+    out.put(&match options.format {
+        Format::Text => text::report(&report, plan.exchange.protocol, &checked),
+        Format::Json | Format::JsonStream => json::report(&report, &checked),
+    });
+    if let Some(text) = aftermath(plan, Some(&report)) {
+        eprintln!("{text}");
+    }
+    let logged = log.map_or(Ok(()), |log| log.finish(&report, plan.arrival == Arrival::Closed));
+    let logged = logged.map_err(|error| unwritten(options, &error));
+    settle(exit(&report, &checked, watch.interrupt.signal()), out.finish().and(logged))
+}
+
+/// A file or standard output that could not be written is the least of what a run may end with.
+fn settle(exit: Exit, written: Result<(), Failure>) -> Result<Exit, Failure> {
+    match (exit, written) {
+        (Exit::Done, Err(failure)) => Err(failure),
+        (exit, Err(failure)) => {
+            complain(&failure.message);
+            Ok(exit)
+        }
+        (exit, Ok(())) => Ok(exit),
+    }
+}
+
+/// Interrupted goes before not valid, and that before an expectation that failed.
+fn exit(report: &Report, checked: &[Checked], signal: Option<i32>) -> Exit {
+    match (&report.verdict, signal) {
+        (Verdict::Interrupted, Some(signal)) => Exit::Signal(signal),
+        (Verdict::GeneratorBound { .. }, _) => Exit::NotValid,
+        _ if checked.iter().any(|one| !one.pass) => Exit::ExpectationFailed,
+        _ => Exit::Done,
+    }
+}
+
+fn could_not(plan: &Plan, failure: &load::Failure) -> Failure {
+    let mut message = failure.to_string();
+    if let Some(text) = aftermath(plan, None) {
+        message.push('\n');
+        message.push_str(&text);
+    }
+    Failure { exit: Exit::CouldNotRun, message }
+}
+
+fn create(path: &Path) -> Result<LogFile<File>, Failure> {
+    LogFile::create(path).map_err(|error| Failure {
+        exit: Exit::CouldNotRun,
+        message: format!("cannot write '{}': {error}", path.display()),
+    })
+}
+
+fn unwritten(options: &Options, error: &io::Error) -> Failure {
+    let path = options.hlog.as_deref().unwrap_or(Path::new("--hlog"));
+    Failure { exit: Exit::CouldNotRun, message: format!("cannot write '{}': {error}", path.display()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::sample;
+
+    #[test]
+    fn interrupted_goes_before_not_valid_and_that_before_an_expectation_that_failed() {
+        let checked = |pass| [Checked { text: String::new(), pass, was: String::new() }];
+        let (valid, bound, interrupted) = (sample::open(), sample::generator_bound(), sample::empty());
+        for (report, pass, signal, wanted) in [
+            (&valid, true, None, Exit::Done),
+            (&valid, false, None, Exit::ExpectationFailed),
+            (&bound, true, None, Exit::NotValid),
+            (&bound, false, None, Exit::NotValid),
+            (&interrupted, false, Some(2), Exit::Signal(2)),
+            (&interrupted, true, Some(15), Exit::Signal(15)),
+            // The signal came when all was done.
+            (&valid, true, Some(2), Exit::Done),
+            // Nobody reads any more, and so it was ended.
+            (&interrupted, true, None, Exit::Done),
+        ] {
+            assert_eq!(exit(report, &checked(pass), signal), wanted);
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_written_matters_only_where_nothing_worse_is() {
+        let failed = || Err(Failure { exit: Exit::CouldNotRun, message: "full".to_owned() });
+        assert!(settle(Exit::Done, failed()).is_err());
+        assert_eq!(settle(Exit::NotValid, failed()).ok(), Some(Exit::NotValid));
+        assert_eq!(settle(Exit::Done, Ok(())).ok(), Some(Exit::Done));
+    }
+}
