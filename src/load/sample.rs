@@ -49,7 +49,12 @@ pub(crate) fn open() -> Report {
             example(ErrorKind::Reset, "connection 3, message 9: reset by the peer"),
         ],
         udp: None,
-        generator: Generator { loops: 1, cpu: Duration::from_millis(15_600), busy: 0.46 },
+        generator: Generator {
+            loops: 1,
+            cpu: Duration::from_millis(15_600),
+            spun: Duration::ZERO,
+            busy: 0.46,
+        },
         verdict: Verdict::Valid,
     }
 }
@@ -88,7 +93,12 @@ pub(crate) fn udp() -> Report {
 /// A run whose loop was too busy.
 pub(crate) fn generator_bound() -> Report {
     Report {
-        generator: Generator { loops: 2, cpu: Duration::from_secs(59), busy: 0.99 },
+        generator: Generator {
+            loops: 2,
+            cpu: Duration::from_secs(59),
+            spun: Duration::from_secs(6),
+            busy: 0.99,
+        },
         verdict: Verdict::GeneratorBound {
             why: "the loop was 99 % busy".to_owned(),
             remedy: "give it more threads with --loops 2".to_owned(),

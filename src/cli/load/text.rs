@@ -1,6 +1,7 @@
 //! The report as people read it.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use super::checked::Checked;
 use super::numbers::{count, millis, quantile, rate, seconds, throughput};
@@ -199,12 +200,15 @@ fn generator(page: &mut Page, report: &Report) {
     let of = &report.generator;
     let busy = format!("{:.0} % busy", 100.0 * of.busy);
     let busy = if of.loops > 1 { format!("{} loops, one {busy}", of.loops) } else { format!("loop {busy}") };
-    let cores = if report.seconds > 0.0 { of.cpu.as_secs_f64() / report.seconds } else { 0.0 };
-    let mut main = format!("{busy}   cpu {cores:.2} cores");
+    let cores = |time: Duration| if report.seconds > 0.0 { time.as_secs_f64() / report.seconds } else { 0.0 };
+    let mut main = format!("{busy}   cpu {:.2} cores", cores(of.cpu));
+    if cores(of.spun) >= 0.005 {
+        let _ = write!(main, " ({:.2} of it waiting)", cores(of.spun));
+    }
     if !report.lag.is_empty() {
         let _ = write!(main, "   worst lag {} ms", millis(report.lag.max() as f64));
     }
-    let each = of.cpu.as_secs_f64() * 1e6 / report.requests as f64;
+    let each = of.cpu.saturating_sub(of.spun).as_secs_f64() * 1e6 / report.requests as f64;
     let remark = if report.requests > 0 { format!("{each:.2} us of cpu per message") } else { String::new() };
     page.row("generator", &main, &remark);
 }
@@ -291,7 +295,9 @@ verdict      VALID, the target is the limit
     fn a_generator_that_was_the_limit_is_told_with_the_remedy() {
         let text = shown(&sample::generator_bound(), &[]);
         assert!(
-            text.contains("\ngenerator    2 loops, one 99 % busy   cpu 1.97 cores   worst lag"),
+            text.contains(
+                "\ngenerator    2 loops, one 99 % busy   cpu 1.97 cores (0.20 of it waiting)   worst lag"
+            ),
             "{text}"
         );
         let verdict = "
