@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::super::units;
-use super::sources;
+use super::super::{sources, units};
 use crate::codec::Framing;
 use crate::load::{Close, Expectation, Profile, Protocol, Sources};
 use crate::os::resolve::Target;

@@ -13,7 +13,6 @@ mod numbers;
 mod options;
 mod output;
 mod progress;
-mod sources;
 #[cfg(test)]
 mod support;
 mod targets;
