@@ -10,6 +10,7 @@
 
 mod args;
 mod call;
+mod checkup;
 mod doctor;
 mod exit;
 mod listen;

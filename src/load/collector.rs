@@ -100,10 +100,15 @@ impl<'a> Collector<'a> {
     fn take(&mut self, message: Message, threads: usize) -> Result<(), Failure> {
         match message {
             Message::Opened { .. } => {}
-            Message::Piece { number, ends, is_warmup, tally } => {
-                self.total.merge(&tally, !is_warmup);
-                self.total.open += tally.open * u64::from(ends && self.finished > 0);
-                self.add_piece(number, ends, is_warmup, &tally, threads);
+            Message::Piece { number, ends, tally, warmup } => {
+                self.total.merge(&tally);
+                self.add_piece(number, &tally);
+                if let Some(warmup) = warmup {
+                    self.add_piece(number, &warmup);
+                }
+                if ends {
+                    self.end_second(number, tally.open, threads);
+                }
             }
             Message::Measured { ended, spent, spun } => self.note_spent(ended, &spent, spun),
             Message::Finished { due } => {
@@ -115,16 +120,20 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
-    fn add_piece(&mut self, number: u64, ends: bool, is_warmup: bool, tally: &Tally, threads: usize) {
-        let (second, ended) = self.seconds.entry(number).or_insert_with(|| (empty(number, is_warmup), 0));
+    fn add_piece(&mut self, number: u64, tally: &Tally) {
+        let is_warmup = number * SECOND <= nanos(self.plan.warmup);
+        let (second, _) = self.seconds.entry(number).or_insert_with(|| (empty(number, is_warmup), 0));
         second.requests += tally.requests;
         second.errors.merge(&tally.errors);
         add(&mut second.corrected, &tally.corrected);
         add(&mut second.service, &tally.service);
-        if ends {
-            second.open += tally.open;
-            *ended += 1;
-        }
+    }
+
+    /// A thread has ended this second; once all have, it is shown.
+    fn end_second(&mut self, number: u64, open: u64, threads: usize) {
+        let Some((second, ended)) = self.seconds.get_mut(&number) else { return };
+        second.open += open;
+        *ended += 1;
         if *ended == threads
             && let Some((second, _)) = self.seconds.remove(&number)
         {

@@ -146,18 +146,17 @@ impl Sender {
             return self.note_late(shared, seq);
         };
         if entry.answered {
-            shared.tally.borrow_mut().udp.duplicate += 1;
+            shared.tally_of(entry.stamp.due).udp.duplicate += 1;
             return;
         }
         entry.answered = true;
         let stamp = entry.stamp;
         self.unanswered -= 1;
         shared.note_answer(stamp, now, bytes);
-        if stamp.due >= shared.measure_from.get() || now < shared.measure_from.get() {
-            let mut tally = shared.tally.borrow_mut();
-            tally.udp.received += 1;
-            tally.udp.reordered += u64::from(seq + 1 < self.highest);
-        }
+        let mut tally = shared.tally_of(stamp.due);
+        tally.udp.received += 1;
+        tally.udp.reordered += u64::from(seq + 1 < self.highest);
+        drop(tally);
         self.highest = self.highest.max(seq + 1);
         self.forget_answered();
     }
@@ -187,9 +186,7 @@ impl Sender {
                 break;
             }
             if !entry.answered {
-                if entry.stamp.due >= shared.measure_from.get() || now < shared.measure_from.get() {
-                    shared.tally.borrow_mut().udp.lost += 1;
-                }
+                shared.tally_of(entry.stamp.due).udp.lost += 1;
                 self.unanswered -= 1;
                 shared.settled.set(shared.settled.get() + 1);
                 if self.lost.len() == REMEMBERED {
@@ -244,9 +241,8 @@ impl Sender {
         self.buffer = message;
         self.sent += 1;
         shared.note_sent(stamp.due, shared.script.request_len);
-        let mut tally = shared.tally.borrow_mut();
-        tally.udp.sent +=
-            u64::from(stamp.due >= shared.measure_from.get() || stamp.sent < shared.measure_from.get());
+        let mut tally = shared.tally_of(stamp.due);
+        tally.udp.sent += 1;
         if shared.script.protocol() == Target::Discard {
             tally.requests += 1;
             shared.settled.set(shared.settled.get() + 1);

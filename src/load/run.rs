@@ -74,7 +74,7 @@ pub(super) enum Message {
     /// Every connection was tried.
     Opened { open: u64, why_not: Option<String> },
     /// What was counted in second `number`, or a part of it.
-    Piece { number: u64, ends: bool, is_warmup: bool, tally: Box<Tally> },
+    Piece { number: u64, ends: bool, tally: Box<Tally>, warmup: Option<Box<Tally>> },
     /// What is measured has ended, and what it cost.
     Measured { ended: u64, spent: ThreadTime, spun: Duration },
     /// All is done; so many requests were due in the measured time.
@@ -157,6 +157,7 @@ fn shared(orders: &Orders) -> Result<Shared, Failure> {
         settled: Cell::new(0),
         counted: Cell::new(0),
         tally: RefCell::new(Tally::new()),
+        warmup: RefCell::new(Tally::new()),
         ended: RefCell::default(),
         open: Cell::new(0),
         in_flight: Cell::new(0),

@@ -3,7 +3,7 @@
 //! Protocols are boxes in the reactor's hands and cannot be reached from outside; so they report here, and are told
 //! here. It stays in one thread, and nothing is borrowed for longer than one call.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::time::{Duration, Instant};
 
 use super::profile::Schedule;
@@ -122,9 +122,12 @@ pub(super) struct Shared {
     /// Requests sent, and those of them that will not be answered any more or are answered.
     pub(super) sent: Cell<u64>,
     pub(super) settled: Cell<u64>,
-    /// Requests of the measured time that were sent, and that were answered.
+    /// Requests of the measured time that were sent.
     pub(super) counted: Cell<u64>,
+    /// What belongs to the whole run, or to its measured time.
     pub(super) tally: RefCell<Tally>,
+    /// What belongs to the warm-up, for those who watch.
+    pub(super) warmup: RefCell<Tally>,
     pub(super) ended: RefCell<Vec<Ended>>,
     /// Connections open, and in the making.
     pub(super) open: Cell<u64>,
@@ -147,10 +150,14 @@ impl Shared {
     #[inline]
     pub(super) fn note_sent(&self, due: u64, bytes: usize) {
         self.sent.set(self.sent.get() + 1);
-        if due >= self.measure_from.get() {
-            self.counted.set(self.counted.get() + 1);
-            self.tally.borrow_mut().bytes_out += bytes as u64;
-        }
+        self.counted.set(self.counted.get() + u64::from(due >= self.measure_from.get()));
+        self.tally_of(due).bytes_out += bytes as u64;
+    }
+
+    /// Where a request counts that was due then.
+    #[inline]
+    pub(super) fn tally_of(&self, due: u64) -> RefMut<'_, Tally> {
+        if due >= self.measure_from.get() { self.tally.borrow_mut() } else { self.warmup.borrow_mut() }
     }
 
     /// Notes how much too late a request left whose connection was free.
@@ -160,15 +167,11 @@ impl Shared {
         }
     }
 
-    /// Notes an answer. During the warm-up everything counts, for those who watch; later what belongs to it does not.
+    /// Notes an answer.
     #[inline]
     pub(super) fn note_answer(&self, stamp: Stamp, now: u64, bytes: usize) {
         self.settled.set(self.settled.get() + 1);
-        let from = self.measure_from.get();
-        if stamp.due < from && now >= from {
-            return;
-        }
-        let mut tally = self.tally.borrow_mut();
+        let mut tally = self.tally_of(stamp.due);
         tally.requests += 1;
         tally.verified += u64::from(self.verify);
         tally.bytes_in += bytes as u64;

@@ -58,6 +58,11 @@ impl Tally {
         }
     }
 
+    /// Whether a request counts here.
+    pub(super) const fn is_used(&self) -> bool {
+        self.requests > 0 || self.bytes_out > 0
+    }
+
     /// Counts an error; `text` is asked for while examples are wanted.
     #[cold]
     pub(super) fn error(&mut self, kind: ErrorKind, text: impl FnOnce() -> String) {
@@ -93,9 +98,8 @@ impl Tally {
         self.error(kind, || format!("connection {connection} was not made: {error}"));
     }
 
-    /// Adds what another thread, or another stretch, has counted. What belongs to the measured time only is
-    /// left out unless `measured`.
-    pub(super) fn merge(&mut self, more: &Self, measured: bool) {
+    /// Adds what another thread, or another stretch, has counted.
+    pub(super) fn merge(&mut self, more: &Self) {
         self.errors.merge(&more.errors);
         self.mismatches += more.mismatches;
         for example in &more.examples {
@@ -105,12 +109,6 @@ impl Tally {
         }
         merge_connections(&mut self.connections, &more.connections);
         add(&mut self.connect, &more.connect);
-        if measured {
-            self.merge_measured(more);
-        }
-    }
-
-    fn merge_measured(&mut self, more: &Self) {
         self.requests += more.requests;
         self.verified += more.verified;
         self.bytes_in += more.bytes_in;

@@ -119,6 +119,10 @@ pub(in super::super) struct LoadArgs {
     #[arg(long, help_heading = "Messages")]
     pub(super) no_verify: bool,
 
+    /// Try it even where doctor says that this machine cannot
+    #[arg(long, help_heading = "Connections")]
+    pub(super) force: bool,
+
     /// How long an answer may take; then it is an error, and its connection is made anew [default: 10s; 1s where all is udp]
     #[arg(long, value_name = "TIME", value_parser = positive_time, allow_hyphen_values = true, help_heading = "Connections")]
     pub(super) timeout: Option<Duration>,

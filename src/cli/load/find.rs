@@ -54,7 +54,7 @@ pub(super) fn run(options: &Options, find: &Find, watch: &Watch) -> Result<Exit,
         }
     });
     if let Some(failure) = failed {
-        return Err(could_not(&plan, &failure));
+        return Err(could_not(watch, &failure));
     }
     out.put(&if is_text {
         conclusion(&found, &steps, find)

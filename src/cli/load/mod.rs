@@ -34,8 +34,10 @@ use self::interrupt::Interrupt;
 use self::options::Format;
 use self::output::Output;
 use self::progress::Progress;
+use super::checkup::Checkup;
 use super::complain;
 use super::exit::{Exit, Failure};
+use crate::doctor::{Question, Role};
 use crate::error::Error;
 use crate::load::{self, Arrival, Plan, Report, Stop, Verdict};
 use crate::os::limits::raise_open_files;
@@ -46,6 +48,8 @@ struct Watch {
     interrupt: Interrupt,
     /// How much is shown.
     level: LevelFilter,
+    /// The machine before the run.
+    checkup: Checkup,
 }
 
 /// Runs what the options ask for, and prints what was found.
@@ -55,25 +59,24 @@ struct Watch {
 pub(super) fn run(mut options: Options, level: LevelFilter) -> Result<Exit, Failure> {
     let _ = raise_open_files();
     let stop = Stop::default();
-    let watch = Watch { interrupt: Interrupt::watch(&stop).map_err(Error::Signals)?, stop, level };
+    let interrupt = Interrupt::watch(&stop).map_err(Error::Signals)?;
     options.plan.targets = targets::addresses(&options)?;
-    if let Some(text) = preflight(&options.plan) {
-        eprintln!("{text}");
-    }
+    let checkup = Checkup::before(&question(&options.plan), options.force, level)?;
+    let watch = Watch { interrupt, stop, level, checkup };
     match &options.find {
         Some(find) => find::run(&options, find, &watch),
         None => measure(&options, &watch),
     }
 }
 
-/// What `doctor` says before a run, on standard error: a line, or all of it where the machine cannot.
-fn preflight(_plan: &Plan) -> Option<String> {
-    None
-}
-
-/// What `doctor` says after a run, on standard error: which limit bit. There is no report when nothing was measured.
-fn aftermath(_plan: &Plan, _report: Option<&Report>) -> Option<String> {
-    None
+/// What doctor is asked before a run: all connections are this process's.
+fn question(plan: &Plan) -> Question {
+    Question {
+        role: Role::Client,
+        processes: Some(1),
+        sources: plan.sources.map(|sources| sources.count),
+        ..Question::of_client(plan.connections as u64, &plan.targets)
+    }
 }
 
 fn measure(options: &Options, watch: &Watch) -> Result<Exit, Failure> {
@@ -96,13 +99,15 @@ fn measure(options: &Options, watch: &Watch) -> Result<Exit, Failure> {
         }
     });
     progress.finish();
-    let report = ran.map_err(|failure| could_not(plan, &failure))?;
+    let report = ran.map_err(|failure| could_not(watch, &failure))?;
     let checked = check_all(&options.fail_if, &report);
     out.put(&match options.format {
         Format::Text => text::report(&report, plan.exchange.protocol, &checked),
         Format::Json | Format::JsonStream => json::report(&report, &checked),
     });
-    if let Some(text) = aftermath(plan, Some(&report)) {
+    if report.errors.total() > 0
+        && let Some(text) = watch.checkup.after()
+    {
         eprintln!("{text}");
     }
     let logged = log.map_or(Ok(()), |log| log.finish(&report, plan.arrival == Arrival::Closed));
@@ -128,13 +133,14 @@ fn exit(report: &Report, checked: &[Checked], signal: Option<i32>) -> Exit {
         (Verdict::Interrupted, Some(signal)) => Exit::Signal(signal),
         (Verdict::GeneratorBound { .. }, _) => Exit::NotValid,
         _ if checked.iter().any(|one| !one.pass) => Exit::ExpectationFailed,
+        (Verdict::Valid, _) if report.requests == 0 => Exit::CouldNotRun,
         _ => Exit::Done,
     }
 }
 
-fn could_not(plan: &Plan, failure: &load::Failure) -> Failure {
+fn could_not(watch: &Watch, failure: &load::Failure) -> Failure {
     let mut message = failure.to_string();
-    if let Some(text) = aftermath(plan, None) {
+    if let Some(text) = watch.checkup.after() {
         message.push('\n');
         message.push_str(&text);
     }
@@ -162,6 +168,7 @@ mod tests {
     fn interrupted_goes_before_not_valid_and_that_before_an_expectation_that_failed() {
         let checked = |pass| [Checked { text: String::new(), pass, was: String::new() }];
         let (valid, bound, interrupted) = (sample::open(), sample::generator_bound(), sample::empty());
+        let unanswered = Report { verdict: Verdict::Valid, ..sample::empty() };
         for (report, pass, signal, wanted) in [
             (&valid, true, None, Exit::Done),
             (&valid, false, None, Exit::ExpectationFailed),
@@ -173,6 +180,7 @@ mod tests {
             (&valid, true, Some(2), Exit::Done),
             // Nobody reads any more, and so it was ended.
             (&interrupted, true, None, Exit::Done),
+            (&unanswered, true, None, Exit::CouldNotRun),
         ] {
             assert_eq!(exit(report, &checked(pass), signal), wanted);
         }

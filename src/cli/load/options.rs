@@ -29,6 +29,7 @@ pub(in super::super) struct Options {
     pub(super) find: Option<Find>,
     pub(super) format: Format,
     pub(super) hlog: Option<PathBuf>,
+    pub(super) force: bool,
 }
 
 /// What is searched.
@@ -75,6 +76,7 @@ impl Options {
             targets: args.urls,
             fail_if: args.fail_if,
             format,
+            force: args.force,
             hlog: args.hlog,
         })
     }
@@ -118,7 +120,11 @@ mod tests {
 
     #[test]
     fn without_options_the_defaults_that_help_names_hold() {
-        let Options { targets, plan, fail_if, find, format, hlog } = parse(&["tcp://localhost:1"]).unwrap();
+        let Options { targets, plan, fail_if, find, format, hlog, force: false } =
+            parse(&["tcp://localhost:1"]).unwrap()
+        else {
+            panic!("nothing is forced by default")
+        };
         let secs = Duration::from_secs;
         assert_eq!(targets, ["tcp://localhost:1".parse().unwrap()]);
         assert_eq!((plan.connections, plan.pipeline, plan.loops, plan.pin), (100, 1, 1, false));

@@ -121,7 +121,7 @@ impl Line {
         self.answered += complete;
         shared.settled.set(shared.settled.get() + complete);
         if shared.phase.get() == Phase::Running {
-            let mut tally = shared.tally.borrow_mut();
+            let mut tally = shared.tally_of(now);
             tally.requests += complete;
             tally.verified += if shared.verify { complete } else { 0 };
             tally.bytes_in += complete * shared.script.reply_len as u64;

@@ -66,9 +66,7 @@ impl Line {
         if shared.script.protocol() == Target::Discard {
             self.answered += 1;
             shared.settled.set(shared.settled.get() + 1);
-            if stamp.due >= shared.measure_from.get() || stamp.sent < shared.measure_from.get() {
-                shared.tally.borrow_mut().requests += 1;
-            }
+            shared.tally_of(stamp.due).requests += 1;
         }
     }
 

@@ -40,6 +40,7 @@ fn shared(rate: Option<f64>) -> Shared {
         settled: Cell::new(0),
         counted: Cell::new(0),
         tally: RefCell::new(Tally::new()),
+        warmup: RefCell::new(Tally::new()),
         ended: RefCell::default(),
         open: Cell::new(0),
         in_flight: Cell::new(1),

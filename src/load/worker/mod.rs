@@ -249,8 +249,7 @@ impl Worker {
         if self.shared.phase.get() == Phase::Running {
             self.end(now);
         }
-        let is_warmup = self.shared.end.get() < self.shared.measure_from.get();
-        self.hand_over(self.seconds + 1, true, is_warmup);
+        self.hand_over(self.seconds + 1, true);
         let due = if self.cursor.is_some() { self.due_measured } else { self.shared.counted.get() };
         self.tell(Message::Finished { due });
     }
@@ -261,7 +260,7 @@ impl Worker {
         while self.next_cut <= now {
             let passed = self.next_cut - start;
             let ends = passed.is_multiple_of(SECOND);
-            self.hand_over(passed.div_ceil(SECOND), ends, self.next_cut <= from && from > start);
+            self.hand_over(passed.div_ceil(SECOND), ends);
             if self.next_cut == from {
                 (self.spent, self.spun) = (ThreadTime::now(), 0);
             }
@@ -271,10 +270,12 @@ impl Worker {
         }
     }
 
-    fn hand_over(&self, number: u64, ends: bool, is_warmup: bool) {
-        let mut tally = std::mem::replace(&mut *self.shared.tally.borrow_mut(), Tally::new());
+    fn hand_over(&self, number: u64, ends: bool) {
+        let mut tally = self.shared.tally.replace(Tally::new());
         tally.open = self.shared.open.get();
-        self.tell(Message::Piece { number, ends, is_warmup, tally: Box::new(tally) });
+        let is_used = self.shared.warmup.borrow().is_used();
+        let warmup = is_used.then(|| Box::new(self.shared.warmup.replace(Tally::new())));
+        self.tell(Message::Piece { number, ends, tally: Box::new(tally), warmup });
     }
 
     fn tell(&self, message: Message) {
