@@ -92,7 +92,7 @@ fn an_interrupted_run_prints_what_it_found_and_ends_with_130() {
 fn a_reader_that_goes_away_ends_the_run_with_0() {
     let server = Server::start(&["echo"]);
     let mut command =
-        load(&url(&server), &["-c", "1", "-r", "50", "-d", "1h", "--warmup", "0", "--json-stream"]);
+        load(&url(&server), &["-c", "1", "-r", "50", "-d", "1h", "--warmup", "0", "--json-stream", "-q"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     stdout.read_line(&mut String::new()).unwrap();
