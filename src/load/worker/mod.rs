@@ -76,10 +76,12 @@ impl Worker {
             #[cfg(target_os = "linux")]
             pin(orders.number).map_err(|source| Failure::SetUp { what: "pinning a thread", source })?;
         }
-        let reactor = Reactor::with_config(config(&orders.plan)).map_err(|error| Failure::SetUp {
+        let mut reactor = Reactor::with_config(config(&orders.plan)).map_err(|error| Failure::SetUp {
             what: "making a poll",
             source: std::io::Error::other(error),
         })?;
+        // Made before connections can take the last descriptor.
+        reactor.set_alarm(Instant::now()).map_err(no_timer)?;
         let count = orders.plan.local_connections(orders.number);
         let now = shared.time.now();
         let rate = orders.plan.connect_rate.map(|rate| rate / orders.plan.loops as f64);
@@ -294,7 +296,7 @@ impl Worker {
         if next != self.armed || self.armed <= now {
             let Self { reactor, shared, .. } = self;
             let at = shared.time.instant(next);
-            reactor.set_alarm(at).map_err(|source| Failure::SetUp { what: "setting a timer", source })?;
+            reactor.set_alarm(at).map_err(no_timer)?;
             self.armed = next;
         }
         self.turn(None)
@@ -341,4 +343,8 @@ fn config(plan: &Plan) -> Config {
     }
     limits.max_partial = usize::MAX / 4;
     Config::for_clients(limits, plan.connect_timeout)
+}
+
+const fn no_timer(source: std::io::Error) -> Failure {
+    Failure::SetUp { what: "setting a timer", source }
 }
