@@ -25,6 +25,7 @@ pub(super) struct Collector<'a> {
     total: Tally,
     /// Seconds not all threads have ended yet: what there is, and how many have.
     seconds: BTreeMap<u64, (Second, usize)>,
+    measured: usize,
     finished: usize,
     due: u64,
     cpu: Duration,
@@ -41,6 +42,7 @@ impl<'a> Collector<'a> {
             observe,
             total: Tally::new(),
             seconds: BTreeMap::new(),
+            measured: 0,
             finished: 0,
             due: 0,
             cpu: Duration::ZERO,
@@ -57,9 +59,16 @@ impl<'a> Collector<'a> {
         told: &Receiver<Message>,
         starts: Vec<Sender<u64>>,
         origin: Instant,
+        stop: &Stop,
     ) -> Result<Self, Failure> {
         let threads = starts.len();
-        self.await_connections(told, threads)?;
+        match self.await_connections(told, threads)? {
+            Some(why) if !stop.is_stopped() => {
+                let target = self.plan.targets.first().map_or_else(String::new, Address::to_string);
+                return Err(Failure::NoConnection { target, why });
+            }
+            _ => {}
+        }
         self.start = u64::try_from((origin.elapsed() + LEAD).as_nanos()).unwrap_or(0);
         self.ended = self.start;
         for start in &starts {
@@ -75,31 +84,36 @@ impl<'a> Collector<'a> {
         Ok(self)
     }
 
-    /// Waits until every thread has tried its connections. Without a single one there is nothing to measure.
-    fn await_connections(&self, told: &Receiver<Message>, threads: usize) -> Result<(), Failure> {
-        let (mut opened, mut why) = (0, None);
-        for _ in 0..threads {
+    /// Waits until every thread has tried its connections; says why there is not one, if so.
+    fn await_connections(
+        &mut self,
+        told: &Receiver<Message>,
+        threads: usize,
+    ) -> Result<Option<String>, Failure> {
+        let (mut ready, mut why) = (0, None);
+        let mut open = vec![0; threads];
+        while ready < threads {
             match told.recv() {
-                Ok(Message::Opened { open, why_not }) => {
-                    opened += open;
+                Ok(Message::Opening { number, open: now }) => {
+                    open[number] = now;
+                    let second = Second { open: open.iter().sum(), ..empty(0, true) };
+                    (self.observe)(&second);
+                }
+                Ok(Message::Opened { number, open: now, why_not }) => {
+                    open[number] = now;
                     why = why.or(why_not);
+                    ready += 1;
                 }
                 Ok(Message::Failed(failure)) => return Err(failure),
                 _ => break,
             }
         }
-        match why {
-            Some(why) if opened == 0 => {
-                let target = self.plan.targets.first().map_or_else(String::new, Address::to_string);
-                Err(Failure::NoConnection { target, why })
-            }
-            _ => Ok(()),
-        }
+        Ok(why.filter(|_| open.iter().all(|open| *open == 0)))
     }
 
     fn take(&mut self, message: Message, threads: usize) -> Result<(), Failure> {
         match message {
-            Message::Opened { .. } => {}
+            Message::Opened { .. } | Message::Opening { .. } => {}
             Message::Piece { number, ends, tally, warmup } => {
                 self.total.merge(&tally);
                 self.add_piece(number, &tally);
@@ -138,13 +152,18 @@ impl<'a> Collector<'a> {
             && let Some((second, _)) = self.seconds.remove(&number)
         {
             self.total.open = second.open;
-            (self.observe)(&second);
+            // What comes after the end is mostly nothing.
+            let is_rest = self.measured == threads;
+            if !is_rest || second.requests > 0 || second.errors.total() > 0 {
+                (self.observe)(&second);
+            }
         }
     }
 
     fn note_spent(&mut self, ended: u64, spent: &ThreadTime, spun: Duration) {
         let from = self.start + nanos(self.plan.warmup);
         self.ended = self.ended.max(ended);
+        self.measured += 1;
         self.cpu += spent.cpu;
         self.spun += spun;
         let wall = Duration::from_nanos(ended.saturating_sub(from)).as_secs_f64();

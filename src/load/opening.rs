@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::shared::{Carry, Ended, NEVER, nanos};
 
-/// Connections in the making at once: less than any server's backlog, so that none is dropped and waits for a second.
-const IN_FLIGHT: usize = 100;
+/// Connections in the making at once, all threads together: less than any server's backlog, so that none is dropped and
+/// waits for a second. When so many failed and none was made, no more are tried.
+pub(super) const IN_FLIGHT: usize = 100;
 
 /// Seconds; longer than any run.
 const FOR_EVER: f64 = 1e9;
@@ -22,6 +23,8 @@ pub(super) struct Opening {
     count: usize,
     /// Those to be made again, and not before when.
     again: VecDeque<(u64, Ended)>,
+    /// Connections in the making at once.
+    most: usize,
     /// Nanoseconds between two, and when the next one may be begun.
     gap: u64,
     not_before: u64,
@@ -37,15 +40,23 @@ pub(super) enum Begin {
 }
 
 impl Opening {
-    /// `rate`: connections begun per second by this thread.
-    pub(super) fn new(count: usize, rate: Option<f64>, now: u64) -> Self {
+    /// `rate`: connections begun per second by all `loops` threads together.
+    pub(super) fn new(count: usize, rate: Option<f64>, loops: usize, now: u64) -> Self {
+        let loops = loops.max(1);
+        let rate = rate.map(|rate| rate / loops as f64);
+        let most = (IN_FLIGHT / loops).max(1);
         let gap = rate.map_or(Duration::ZERO, |rate| Duration::from_secs_f64((1.0 / rate).min(FOR_EVER)));
-        Self { next: 0, count, again: VecDeque::new(), gap: nanos(gap), not_before: now }
+        Self { next: 0, count, again: VecDeque::new(), most, gap: nanos(gap), not_before: now }
     }
 
     /// Whether every connection was tried once.
     pub(super) const fn is_first_round_over(&self) -> bool {
         self.next == self.count
+    }
+
+    /// Those never tried are not tried any more.
+    pub(super) const fn give_up(&mut self) {
+        self.next = self.count;
     }
 
     /// A connection has ended and is wanted again.
@@ -59,7 +70,7 @@ impl Opening {
 
     /// The connection to begin now, if any.
     pub(super) fn take(&mut self, now: u64, in_flight: usize) -> Option<Begin> {
-        if in_flight >= IN_FLIGHT || now < self.not_before {
+        if in_flight >= self.most || now < self.not_before {
             return None;
         }
         let begin = if self.next < self.count {
@@ -75,7 +86,7 @@ impl Opening {
 
     /// When there is something to begin next; [`NEVER`] when there is not.
     pub(super) fn next_at(&self, in_flight: usize) -> u64 {
-        if in_flight >= IN_FLIGHT {
+        if in_flight >= self.most {
             return NEVER;
         }
         let wanted = if self.next < self.count {
@@ -100,7 +111,7 @@ mod tests {
 
     #[test]
     fn no_more_are_in_the_making_than_a_backlog_holds() {
-        let mut opening = Opening::new(1000, None, 0);
+        let mut opening = Opening::new(1000, None, 1, 0);
         let begun = (0..).take_while(|n| opening.take(0, *n).is_some()).count();
         assert_eq!(begun, IN_FLIGHT);
         assert_eq!(opening.take(0, IN_FLIGHT - 1), Some(Begin::First(IN_FLIGHT)));
@@ -108,7 +119,7 @@ mod tests {
 
     #[test]
     fn they_are_begun_at_the_rate_asked_for() {
-        let mut opening = Opening::new(5, Some(100.0), 0);
+        let mut opening = Opening::new(5, Some(300.0), 3, 0);
         let mut begun = Vec::new();
         let mut now = 0;
         while !opening.is_first_round_over() {
@@ -122,7 +133,7 @@ mod tests {
 
     #[test]
     fn what_failed_rests_and_what_is_hopeless_is_left() {
-        let mut opening = Opening::new(0, None, 0);
+        let mut opening = Opening::new(0, None, 1, 0);
         opening.add(untried(7), 0);
         opening.add(Ended { hopeless: true, ..untried(8) }, 0);
         opening.add(Ended { in_vain: false, ..untried(9) }, 0);

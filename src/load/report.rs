@@ -222,7 +222,7 @@ pub enum Verdict {
 /// One second of a run, all loops together, as it happens; warm-up included.
 #[derive(Clone)]
 pub struct Second {
-    /// Seconds since the start that have passed, e.g. 1 for the first.
+    /// Seconds since the start that have passed, e.g. 1 for the first. 0, once a second: connections are still being made.
     pub number: u64,
     /// Whether it belongs to the warm-up.
     pub is_warmup: bool,

@@ -71,8 +71,10 @@ impl std::error::Error for Failure {}
 /// What a thread says to the one that collects.
 #[derive(Debug)]
 pub(super) enum Message {
+    /// So many connections of thread `number` are open while more are made.
+    Opening { number: usize, open: u64 },
     /// Every connection was tried.
-    Opened { open: u64, why_not: Option<String> },
+    Opened { number: usize, open: u64, why_not: Option<String> },
     /// What was counted in second `number`, or a part of it.
     Piece { number: u64, ends: bool, tally: Box<Tally>, warmup: Option<Box<Tally>> },
     /// What is measured has ended, and what it cost.
@@ -102,7 +104,7 @@ pub fn run(plan: &Plan, stop: &Stop, observe: &mut dyn FnMut(&Second)) -> Result
         starts.push(start);
     }
     drop(tell);
-    let collected = Collector::new(&plan, observe).collect(&told, starts, origin);
+    let collected = Collector::new(&plan, observe).collect(&told, starts, origin, stop);
     if collected.is_err() {
         stop.stop();
     }
@@ -155,6 +157,7 @@ fn shared(orders: &Orders) -> Result<Shared, Failure> {
         }),
         sent: Cell::new(0),
         settled: Cell::new(0),
+        last: Cell::new(0),
         counted: Cell::new(0),
         tally: RefCell::new(Tally::new()),
         warmup: RefCell::new(Tally::new()),

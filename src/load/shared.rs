@@ -122,6 +122,8 @@ pub(super) struct Shared {
     /// Requests sent, and those of them that will not be answered any more or are answered.
     pub(super) sent: Cell<u64>,
     pub(super) settled: Cell<u64>,
+    /// When the last answer came, or was given up.
+    pub(super) last: Cell<u64>,
     /// Requests of the measured time that were sent.
     pub(super) counted: Cell<u64>,
     /// What belongs to the whole run, or to its measured time.
@@ -171,6 +173,7 @@ impl Shared {
     #[inline]
     pub(super) fn note_answer(&self, stamp: Stamp, now: u64, bytes: usize) {
         self.settled.set(self.settled.get() + 1);
+        self.last.set(now);
         let mut tally = self.tally_of(stamp.due);
         tally.requests += 1;
         tally.verified += u64::from(self.verify);

@@ -16,17 +16,25 @@ const TRIES: usize = 4;
 /// An echo whose thread sleeps once, whoever is being served: everybody waits.
 struct Stall {
     begin: Instant,
-    stalled: Arc<Mutex<Option<(Instant, Instant)>>>,
+    log: Arc<Mutex<StallLog>>,
+}
+
+#[derive(Default)]
+struct StallLog {
+    stalled: bool,
+    /// When each request was answered, in the order in which that happened.
+    answered: Vec<Instant>,
 }
 
 impl Protocol for Stall {
     fn on_bytes(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<Step, ProtocolError> {
-        let mut stalled = self.stalled.lock().unwrap();
-        if stalled.is_none() && Instant::now() >= self.begin {
-            let from = Instant::now();
+        let mut log = self.log.lock().unwrap();
+        if !log.stalled && Instant::now() >= self.begin {
             std::thread::sleep(Duration::from_millis(500));
-            *stalled = Some((from, Instant::now()));
+            log.stalled = true;
         }
+        let now = Instant::now();
+        log.answered.extend(input.chunks(64).map(|_| now));
         cx.write(input);
         Ok(Step::consumed(input.len()))
     }
@@ -57,23 +65,30 @@ fn until_agreed(mut once: impl FnMut() -> ([f64; 4], [f64; 4])) {
     panic!("computed and measured, in nanoseconds: {seen:?}");
 }
 
+/// How long requests waited that were due once a millisecond, first come, first served. The first of them was due when
+/// the promptest one says so.
+fn latencies(answered: &[Instant]) -> Vec<f64> {
+    let nanos = |k: usize| (answered[k] - answered[0]).as_nanos() as f64 - k as f64 * 1e6;
+    let promptest = (0..answered.len()).map(nanos).fold(f64::INFINITY, f64::min);
+    let mut latencies: Vec<f64> = (0..answered.len()).map(|k| nanos(k) - promptest).collect();
+    latencies.sort_by(f64::total_cmp);
+    latencies
+}
+
 fn stalled_run(change: impl Fn(&mut Plan)) -> ([f64; 4], Report) {
-    let stalled = Arc::new(Mutex::new(None));
-    let shown = Arc::clone(&stalled);
+    let log = Arc::new(Mutex::new(StallLog::default()));
+    let shown = Arc::clone(&log);
     let begin = Instant::now() + Duration::from_millis(700);
-    let server = Server::start(move || Stall { begin, stalled: Arc::clone(&shown) });
+    let server = Server::start(move || Stall { begin, log: Arc::clone(&shown) });
     let mut plan = plan(&server.address);
     plan.arrival = Arrival::Open(Profile::constant(1000.0));
     plan.connections = 50;
     plan.duration = Some(Duration::from_secs(2));
     change(&mut plan);
     let report = run(&plan, &Stop::default(), &mut |_| {}).unwrap();
-    let (from, to) = stalled.lock().unwrap().expect("it stalled");
-    // Requests came evenly while it slept: 2,000 in all, of which one a millisecond had to wait for its end.
-    let stall = (to - from).as_nanos() as f64;
-    let mut latencies: Vec<f64> = (0..2000).map(|k| (stall - f64::from(k) * 1e6).max(1.0)).collect();
-    latencies.sort_by(f64::total_cmp);
-    (quantiles(&latencies), report)
+    let log = log.lock().unwrap();
+    assert!(log.stalled && log.answered.len() == 2000, "{}", log.answered.len());
+    (quantiles(&latencies(&log.answered)), report)
 }
 
 #[test]
@@ -113,10 +128,10 @@ impl Service for Held {
         let mut number = self.number.lock().unwrap();
         *number += 1;
         let ms = match *number * 7 % 100 {
-            0..50 => 40,
-            50..90 => 60,
-            90..99 => 90,
-            _ => 140,
+            0..50 => 100,
+            50..90 => 150,
+            90..99 => 250,
+            _ => 400,
         };
         self.since = Some(Instant::now());
         self.waiting = frame.to_vec();
@@ -139,7 +154,7 @@ fn a_known_distribution_comes_out_as_it_is() {
         let server = Server::start(move || Framed::new(Raw, held.clone()));
         let mut plan = plan(&server.address);
         plan.arrival = Arrival::Open(Profile::constant(1000.0));
-        plan.connections = 200;
+        plan.connections = 500;
         plan.duration = Some(Duration::from_secs(2));
         let report = run(&plan, &Stop::default(), &mut |_| {}).unwrap();
         assert_eq!(report.requests, 2000, "{report:?}");

@@ -56,6 +56,9 @@ fn live() -> ProgressBar {
 }
 
 fn describe(second: &Second) -> String {
+    if second.number == 0 {
+        return format!("connecting   {} open", count(second.open));
+    }
     format!(
         "{:>4} s{}   {} open   {}/s   p50 {}  p99 {} ms   {} errors",
         second.number,

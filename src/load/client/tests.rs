@@ -38,6 +38,7 @@ fn shared(rate: Option<f64>) -> Shared {
         left: Cell::new(NEVER),
         sent: Cell::new(0),
         settled: Cell::new(0),
+        last: Cell::new(0),
         counted: Cell::new(0),
         tally: RefCell::new(Tally::new()),
         warmup: RefCell::new(Tally::new()),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::kernel::Token;
 use crate::load::cursor::Cursor;
-use crate::load::opening::Opening;
+use crate::load::opening::{IN_FLIGHT, Opening};
 use crate::load::plan::{Plan, Protocol};
 use crate::load::run::{Failure, Message, Stop};
 use crate::load::shared::{NEVER, Phase, Shared, nanos};
@@ -84,19 +84,18 @@ impl Worker {
         reactor.set_alarm(Instant::now()).map_err(no_timer)?;
         let count = orders.plan.local_connections(orders.number);
         let now = shared.time.now();
-        let rate = orders.plan.connect_rate.map(|rate| rate / orders.plan.loops as f64);
         let cursor = shared.slots.map(|slots| Cursor::new(slots, orders.number, orders.plan.loops));
         Ok(Self {
             reactor,
             shared: Rc::new(shared),
             tokens: vec![Token::WAKER; count],
-            opening: Opening::new(count, rate, now),
+            opening: Opening::new(count, orders.plan.connect_rate, orders.plan.loops, now),
             cursor,
             due: 0,
             due_measured: 0,
             sweep: 0,
             next_tick: now + TICK,
-            next_cut: NEVER,
+            next_cut: now + SECOND,
             armed: NEVER,
             seconds: 0,
             may_spin: online_processors() > 1,
@@ -111,10 +110,11 @@ impl Worker {
         while !self.orders.stop.is_stopped() && !self.is_open() {
             let now = self.begin_connections();
             self.take_ended(now);
+            self.watch_opening(now);
             self.wait(now)?;
         }
         let why_not = self.shared.tally.borrow().examples.first().map(|example| example.text.clone());
-        self.tell(Message::Opened { open: self.shared.open.get(), why_not });
+        self.tell(Message::Opened { number: self.orders.number, open: self.shared.open.get(), why_not });
         let Ok(start) = self.orders.go.recv() else { return Ok(()) };
         std::thread::sleep(Duration::from_nanos(start.saturating_sub(self.shared.time.now())));
         self.start(start);
@@ -126,6 +126,22 @@ impl Worker {
         }
         self.finish();
         Ok(())
+    }
+
+    /// Shows how far it has come, and gives up where nobody is.
+    fn watch_opening(&mut self, now: u64) {
+        if now < self.next_tick {
+            return;
+        }
+        self.next_tick = now + TICK;
+        let open = self.shared.open.get();
+        if open == 0 && self.shared.tally.borrow().errors.total() >= IN_FLIGHT as u64 {
+            self.opening.give_up();
+        }
+        if now >= self.next_cut {
+            self.next_cut = now + SECOND;
+            self.tell(Message::Opening { number: self.orders.number, open });
+        }
     }
 
     /// Whether every connection was tried once and is decided.
@@ -207,30 +223,37 @@ impl Worker {
             self.reactor.wake(*token);
             self.sweep = (self.sweep + 1) % self.tokens.len();
         }
-        if self.shared.phase.get() == Phase::Running && (now >= self.shared.end.get() || self.is_used_up()) {
+        if self.shared.phase.get() == Phase::Running && (now >= self.shared.end.get() || self.is_used_up(now))
+        {
             self.end(now);
         }
     }
 
-    /// Whether all requests that were asked for are made and settled.
-    fn is_used_up(&self) -> bool {
-        let plan = &self.orders.plan;
-        let used = match &self.cursor {
-            Some(cursor) => cursor.is_over() && self.shared.sent.get() >= self.due,
-            None => self.shared.left.get() == 0,
+    /// Whether all requests that were asked for are made and settled, or nobody is left who could answer.
+    fn is_used_up(&self, now: u64) -> bool {
+        let shared = &self.shared;
+        let made = match &self.cursor {
+            Some(cursor) => cursor.is_over() && shared.sent.get() >= self.due,
+            None => shared.left.get() == 0,
         };
-        plan.requests.is_some() && used && self.shared.owed() == 0
+        let patience = shared.timeout.max(2 * SECOND);
+        let is_silent = now.saturating_sub(shared.last.get().max(shared.start.get())) >= patience;
+        self.orders.plan.requests.is_some() && (made && shared.owed() == 0 || is_silent)
     }
 
     /// Nothing new is begun.
     fn end(&mut self, now: u64) {
-        self.cut(now.min(self.shared.end.get()));
-        self.shared.end.set(self.shared.end.get().min(now));
+        let now = now.min(self.shared.end.get());
+        self.cut(now);
+        self.shared.end.set(now);
         self.shared.phase.set(Phase::Ending);
         self.next_cut = NEVER;
         let spent = ThreadTime::now().since(&self.spent);
         let spun = Duration::from_nanos(self.spun);
-        self.tell(Message::Measured { ended: self.shared.end.get(), spent, spun });
+        // A number of requests is done with the last answer, not when that is noticed.
+        let last = self.shared.last.get();
+        let ended = if self.orders.plan.requests.is_some() && last > 0 { now.min(last) } else { now };
+        self.tell(Message::Measured { ended, spent, spun });
     }
 
     fn is_over(&self) -> bool {
