@@ -12,6 +12,8 @@ pub mod codec;
 pub mod connection;
 pub mod doctor;
 pub mod error;
+#[cfg(feature = "cli")]
+pub mod fleet;
 #[cfg(feature = "load")]
 pub mod histogram;
 pub mod kernel;
