@@ -16,6 +16,8 @@ pub mod error;
 pub mod fleet;
 #[cfg(feature = "load")]
 pub mod histogram;
+#[cfg(feature = "load")]
+pub mod hold;
 pub mod kernel;
 #[cfg(feature = "load")]
 pub mod load;

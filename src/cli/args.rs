@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use super::call::{self, CallArgs};
 use super::doctor::{self, DoctorArgs};
+use super::hold::{self, HoldArgs};
 use super::load::{self, LoadArgs};
 use super::logging::Verbosity;
 use super::units::{self, TimeLimit};
@@ -87,6 +88,10 @@ pub(super) enum Command {
     #[command(long_about = load::ABOUT)]
     #[command(after_help = load::EXAMPLES, after_long_help = format!("{}\n\n{}", load::EXAMPLES, load::EXIT_CODES))]
     Load(Box<LoadArgs>),
+    /// Open many connections, hold them idle, and see which survive
+    #[command(long_about = hold::ABOUT)]
+    #[command(after_help = hold::EXAMPLES, after_long_help = format!("{}\n\n{UNITS}\n\n{}", hold::EXAMPLES, hold::EXIT_CODES))]
+    Hold(Box<HoldArgs>),
 }
 
 /// What is served.

@@ -11,16 +11,24 @@ use crate::fleet::{Orders, Reports, Ticket};
 #[derive(Debug)]
 pub(super) struct Member {
     number: usize,
-    orders: Orders,
-    reports: Reports,
+    listener: Listener,
+    speaker: Speaker,
 }
+
+/// What the parent orders.
+#[derive(Debug)]
+pub(super) struct Listener(Orders);
+
+/// What is reported to the parent.
+#[derive(Debug)]
+pub(super) struct Speaker(Reports);
 
 impl Member {
     /// # Errors
     /// The parent is gone, or was never ours.
     pub(super) fn join(ticket: Ticket) -> io::Result<Self> {
         let (orders, reports) = ticket.join()?;
-        Ok(Self { number: ticket.number(), orders, reports })
+        Ok(Self { number: ticket.number(), listener: Listener(orders), speaker: Speaker(reports) })
     }
 
     /// Counted from 0.
@@ -28,13 +36,17 @@ impl Member {
         self.number
     }
 
+    /// For two threads.
+    pub(super) fn split(self) -> (Listener, Speaker) {
+        (self.listener, self.speaker)
+    }
+
     /// Waits for the next order.
     ///
     /// # Errors
     /// The parent is gone, or says what this version does not understand.
     pub(super) fn hear<T: DeserializeOwned>(&mut self) -> io::Result<T> {
-        let line = self.orders.next_line().ok_or(io::ErrorKind::UnexpectedEof)?;
-        Ok(serde_json::from_str(&line)?)
+        self.listener.hear()
     }
 
     /// Reports.
@@ -42,6 +54,21 @@ impl Member {
     /// # Errors
     /// The parent is gone.
     pub(super) fn say(&mut self, report: &impl Serialize) -> io::Result<()> {
-        self.reports.say(&serde_json::to_string(report)?)
+        self.speaker.say(report)
+    }
+}
+
+impl Listener {
+    /// As [`Member::hear`].
+    pub(super) fn hear<T: DeserializeOwned>(&mut self) -> io::Result<T> {
+        let line = self.0.next_line().ok_or(io::ErrorKind::UnexpectedEof)?;
+        Ok(serde_json::from_str(&line)?)
+    }
+}
+
+impl Speaker {
+    /// As [`Member::say`].
+    pub(super) fn say(&mut self, report: &impl Serialize) -> io::Result<()> {
+        self.0.say(&serde_json::to_string(report)?)
     }
 }

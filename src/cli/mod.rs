@@ -13,6 +13,7 @@ mod call;
 mod checkup;
 mod doctor;
 mod exit;
+mod hold;
 mod listen;
 mod load;
 mod logging;
@@ -20,6 +21,7 @@ mod member;
 mod model;
 mod serve;
 mod services;
+mod signals;
 mod sink;
 mod sources;
 mod units;
@@ -65,9 +67,15 @@ fn run(args: Args) -> Exit {
             .map_err(Failure::usage_of("doctor"))
             .and_then(|options| doctor::run(&options)),
         Command::Load(load) => load::Options::from_args(*load).and_then(|options| {
-            logging::init(args.verbosity.level());
+            logging::init(args.verbosity.level(), number);
             load::run(options, args.verbosity.level())
         }),
+        Command::Hold(hold) => {
+            hold::Options::from_args(*hold).map_err(Failure::usage_of("hold")).and_then(|options| {
+                logging::init(args.verbosity.level(), number);
+                hold::run(&options, member)
+            })
+        }
         Command::Serve(serve) => {
             serve::Options::from_args(*serve).map_err(Failure::usage_of("serve")).and_then(|options| {
                 logging::init(args.verbosity.level(), number);

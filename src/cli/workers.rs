@@ -8,21 +8,19 @@ use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::process::ExitStatus;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use log::{error, info, warn};
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
-use signal_hook::iterator::Signals;
+use signal_hook::consts::{SIGINT, SIGUSR1};
 
 use super::exit::{Exit, Failure};
 use super::listen::announce;
 use super::member::Member;
+use super::signals::pass_signals;
 use crate::address::Address;
-use crate::error::Error;
-use crate::fleet::{Courier, Fleet, News};
+use crate::fleet::{Fleet, News};
 
 /// How long a worker may take to bind.
 const START: Duration = Duration::from_secs(30);
@@ -133,16 +131,6 @@ impl Crew {
         info!("workers serve count={}", fleet.len());
         Watch { fleet, crew: self, stops: 0, lost: None, until: None }.run()
     }
-}
-
-/// Signals wait among the news of the workers.
-fn pass_signals(courier: Courier) -> Result<(), Failure> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1]).map_err(Error::Signals)?;
-    let pass = move || {
-        let _ = signals.forever().all(|signal| courier.signal(signal));
-    };
-    thread::Builder::new().name("signals".to_owned()).spawn(pass).map_err(Error::Thread)?;
-    Ok(())
 }
 
 /// How starting went.

@@ -18,7 +18,7 @@ pub use self::ticket::{OPTION, Orders, Reports, Ticket};
 use std::ffi::OsString;
 use std::io;
 use std::process::ExitStatus;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -112,10 +112,7 @@ impl Fleet {
         let news = match at_most {
             // This end of the channel has a sender of its own, so that it is never closed.
             None => self.news.recv().ok(),
-            Some(time) => match self.news.recv_timeout(time) {
-                Ok(news) => Some(news),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-            },
+            Some(time) => self.news.recv_timeout(time).ok(),
         };
         if let Some(News::Ended { member, .. }) = news {
             self.children[member].ended = true;
