@@ -1,5 +1,7 @@
 //! `oneloop hold`, with the program itself on both sides.
 
+#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+
 mod support;
 
 use std::collections::BTreeMap;
@@ -55,8 +57,8 @@ fn counts<const N: usize>(expected: [(&str, u64); N]) -> BTreeMap<String, u64> {
 
 /// Echoes the first message of each connection, then does with it as `go_on` says of its number.
 fn echo_once(go_on: impl Fn(u32) -> bool + Send + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
     thread::spawn(move || {
         for (number, stream) in (0..).zip(listener.incoming().map_while(Result::ok)) {
             let go_on = go_on(number);
@@ -239,6 +241,49 @@ fn connections_come_from_the_sources_asked_for() {
     let expected = (5..8).map(|last| (IpAddr::from([127, 0, 0, last]), 2)).collect();
     assert_eq!(seen, expected);
     assert_eq!(holding.wait().status.code(), Some(0));
+}
+
+/// A network of its own in which each address has 50 ports. `None` where that is not allowed.
+fn with_fifty_ports(script: &str) -> Option<Ended> {
+    let set_up = "ip link set lo up && echo 40000 40049 > /proc/sys/net/ipv4/ip_local_port_range";
+    let mut command = Command::new("unshare");
+    command.env_remove("RUST_LOG").args(["-Urn", "sh", "-c"]);
+    let allowed = has_program("unshare") && has_program("ip");
+    if !allowed
+        || !Command::new("unshare").args(["-Urn", "sh", "-c", set_up]).status().is_ok_and(|s| s.success())
+    {
+        return None;
+    }
+    // The server says where it listens before hold is started.
+    let script = format!(
+        "{set_up} && mkfifo $2/pipe && {{ \"$0\" serve -q --listen tcp://127.0.0.1:9999 > $2/pipe & }} && server=$! && \
+         read -r _ url < $2/pipe && {script}; code=$?; kill $server; exit $code"
+    );
+    let folder = std::env::temp_dir().join(format!("oneloop-ports-{}-{}", std::process::id(), script.len()));
+    fs::create_dir_all(&folder).expect("a folder for temporary files");
+    command.arg(script).arg(env!("CARGO_BIN_EXE_oneloop")).arg("unused").arg(&folder);
+    let ended = run(command);
+    fs::remove_dir_all(&folder).expect("it is ours");
+    Some(ended)
+}
+
+#[test]
+fn a_port_range_that_is_too_small_is_named_and_more_loopback_addresses_are_used_by_themselves() {
+    let Some(ended) = with_fifty_ports("\"$0\" hold $url -c80 --for=0 --json --source=127.0.0.1") else {
+        eprintln!("SKIPPED: no network namespace is to be had");
+        return;
+    };
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    let found = connections(&object(&ended));
+    assert_eq!(found, counts([("wanted", 80), ("opened", 50), ("survived", 50), ("address_exhausted", 30)]));
+    assert!(ended.stderr.contains("--source") && ended.stderr.contains("URLs"), "{}", ended.stderr);
+
+    let ended =
+        with_fifty_ports("\"$0\" hold $url --close=rst -c80 --for=0 --json").expect("it was to be had");
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.stderr);
+    let object = object(&ended);
+    assert_eq!(connections(&object), counts([("wanted", 80), ("opened", 80), ("survived", 80)]));
+    assert_eq!(object["sources"], 4);
 }
 
 #[test]

@@ -25,6 +25,7 @@ use self::show::Show;
 use super::exit::{Exit, Failure};
 use super::member::Member;
 use crate::address::Address;
+use crate::hold::Kind;
 use crate::os::limits::{open_files, raise_open_files};
 
 /// Descriptors of a process that are not for connections.
@@ -115,6 +116,13 @@ fn judge(options: &Options, findings: &Findings) -> Result<Exit, Failure> {
             outcome.opened - outcome.survived,
             outcome.opened
         ));
+    }
+    if outcome.failed.of(Kind::AddressExhausted) > 0 {
+        message.push(
+            "local ports ran out: give more addresses with --source, or a target on more ports as more URLs; ports of closed \
+             connections are free again within a minute, with --close rst at once"
+                .to_owned(),
+        );
     }
     message.extend(outcome.other.as_ref().map(|text| format!("the first of the others: {text}")));
     Err(Failure { exit: Exit::CouldNotRun, message: message.join("; ") })
