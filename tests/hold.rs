@@ -257,7 +257,7 @@ fn with_fifty_ports(script: &str) -> Option<Ended> {
     // The server says where it listens before hold is started.
     let script = format!(
         "{set_up} && mkfifo $2/pipe && {{ \"$0\" serve -q --listen tcp://127.0.0.1:9999 > $2/pipe & }} && server=$! && \
-         read -r _ url < $2/pipe && {script}; code=$?; kill $server; exit $code"
+         read -r _ url < $2/pipe && {script}; code=$?; kill $server; wait $server; exit $code"
     );
     let folder = std::env::temp_dir().join(format!("oneloop-ports-{}-{}", std::process::id(), script.len()));
     fs::create_dir_all(&folder).expect("a folder for temporary files");
