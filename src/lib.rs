@@ -12,8 +12,12 @@ pub mod codec;
 pub mod connection;
 pub mod doctor;
 pub mod error;
+#[cfg(feature = "cli")]
+pub mod fleet;
 #[cfg(feature = "load")]
 pub mod histogram;
+#[cfg(feature = "load")]
+pub mod hold;
 pub mod kernel;
 #[cfg(feature = "load")]
 pub mod load;

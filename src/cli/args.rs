@@ -7,11 +7,13 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use super::call::{self, CallArgs};
 use super::doctor::{self, DoctorArgs};
+use super::hold::{self, HoldArgs};
 use super::load::{self, LoadArgs};
 use super::logging::Verbosity;
 use super::units::{self, TimeLimit};
 use crate::address::Address;
 use crate::codec::Framing;
+use crate::fleet::Ticket;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,6 +64,9 @@ pub(super) struct Args {
     pub(super) command: Command,
     #[command(flatten)]
     pub(super) verbosity: Verbosity,
+    /// Set by oneloop for its own children
+    #[arg(long = "fleet-member", hide = true, value_name = "NUMBER:PID")]
+    pub(super) member: Option<Ticket>,
 }
 
 /// What to do.
@@ -83,6 +88,10 @@ pub(super) enum Command {
     #[command(long_about = load::ABOUT)]
     #[command(after_help = load::EXAMPLES, after_long_help = format!("{}\n\n{}", load::EXAMPLES, load::EXIT_CODES))]
     Load(Box<LoadArgs>),
+    /// Open many connections, hold them idle, and see which survive
+    #[command(long_about = hold::ABOUT)]
+    #[command(after_help = hold::EXAMPLES, after_long_help = format!("{}\n\n{UNITS}\n\n{}", hold::EXAMPLES, hold::EXIT_CODES))]
+    Hold(Box<HoldArgs>),
 }
 
 /// What is served.
@@ -134,6 +143,14 @@ pub(super) struct ServeArgs {
     /// How connections are driven; docs/models.md compares them
     #[arg(long, value_enum, default_value_t = Model::Loop)]
     pub(super) model: Model,
+
+    /// Serve from so many processes that share the ports; the kernel gives each connection to one of them
+    ///
+    /// One process holds as many connections as it may have descriptors; several hold several times as many, and use several
+    /// processors. Every option holds for each process by itself, --max-connections too. tcp:// and udp:// only: a Unix
+    /// socket cannot be shared this way.
+    #[arg(long, value_name = "COUNT", value_parser = units::count, allow_hyphen_values = true)]
+    pub(super) workers: Option<usize>,
 
     /// Where a message ends: raw, lines, delimited:TEXT, fixed:N, len16, len32 or len32le
     ///

@@ -11,11 +11,14 @@ use super::exit::{Exit, Failure};
 use crate::address::Address;
 use crate::codec::Framing;
 use crate::error::Error;
-use crate::os::datagrams::{self, DatagramOptions, bind_udp};
-use crate::os::sockets::{self, ListenOptions, StreamListener};
+use crate::os::datagrams::{self, DatagramOptions, bind_udp, check_free_udp};
+use crate::os::sockets::{self, ListenOptions, StreamListener, check_free_tcp};
 
 /// Where `oneloop serve` listens when nothing else is said.
 const DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9999);
+
+/// The most processes that share the ports.
+const MAX_WORKERS: usize = 256;
 
 /// What is to be bound, and how.
 pub(super) struct Plan {
@@ -24,6 +27,8 @@ pub(super) struct Plan {
     pub(super) datagrams: DatagramOptions,
     /// Whether the size of the receive buffer was asked for.
     buffer_wanted: bool,
+    /// This process is the first of those that share the ports.
+    begins_group: bool,
 }
 
 /// A socket that listens.
@@ -44,6 +49,7 @@ impl Plan {
         let addresses = if args.listen.is_empty() { defaults(args) } else { args.listen.clone() };
         check_twice(&addresses)?;
         check_options(args, &addresses)?;
+        check_workers(args, &addresses)?;
         if has_udp(&addresses) {
             check_datagrams(args, &addresses)?;
         }
@@ -54,11 +60,26 @@ impl Plan {
         };
         let recv_buffer = args.udp_recv_buffer.unwrap_or(DatagramOptions::default().recv_buffer);
         let datagrams = DatagramOptions { recv_buffer, ..DatagramOptions::default() };
-        Ok(Self { addresses, streams, datagrams, buffer_wanted: args.udp_recv_buffer.is_some() })
+        Ok(Self {
+            addresses,
+            streams,
+            datagrams,
+            buffer_wanted: args.udp_recv_buffer.is_some(),
+            begins_group: false,
+        })
     }
 
     pub(super) fn has_udp(&self) -> bool {
         has_udp(&self.addresses)
+    }
+
+    /// Has the ports shared with other processes: begins their group, or joins it at the addresses where the first one listens.
+    pub(super) fn share(&mut self, resolved: Option<Vec<Address>>) {
+        (self.streams.reuse_port, self.datagrams.reuse_port) = (true, true);
+        match resolved {
+            Some(addresses) => self.addresses = addresses,
+            None => self.begins_group = true,
+        }
     }
 
     /// Binds everything, in order.
@@ -73,11 +94,17 @@ impl Plan {
         let only_v6 = has_ipv4_beside(address, &self.addresses);
         if let Address::Udp(addr) = address {
             let options = DatagramOptions { only_v6, ..self.datagrams.clone() };
+            if self.begins_group {
+                check_free_udp(*addr, &options)?;
+            }
             let (socket, local) = bind_udp(*addr, &options)?;
             self.warn_of_small_buffer(&socket);
             return Ok(Bound { address: Address::Udp(local), socket: BoundSocket::Datagrams(socket) });
         }
         let options = ListenOptions { only_v6, ..self.streams.clone() };
+        if let (Address::Tcp(addr), true) = (address, self.begins_group) {
+            check_free_tcp(*addr, &options)?;
+        }
         let (listener, address) = sockets::listen(address, &options)?;
         Ok(Bound { address, socket: BoundSocket::Stream(listener) })
     }
@@ -178,6 +205,27 @@ fn check_options(args: &ServeArgs, addresses: &[Address]) -> Result<(), String> 
         return Err(format!(
             "'--framing {}' cannot be used with UDP alone: a datagram is a message already; leave the option out",
             args.framing
+        ));
+    }
+    Ok(())
+}
+
+/// What several processes cannot share.
+fn check_workers(args: &ServeArgs, addresses: &[Address]) -> Result<(), String> {
+    let Some(workers) = args.workers.filter(|count| *count > 1) else { return Ok(()) };
+    if workers > MAX_WORKERS {
+        return Err(format!("'--workers {workers}' is too many: expected at most {MAX_WORKERS}"));
+    }
+    if let Some(address) = addresses.iter().find(|address| matches!(address, Address::Unix(_))) {
+        return Err(format!(
+            "'--listen {address}' cannot be used with '--workers {workers}': the kernel shares ports of TCP and UDP between \
+             processes (SO_REUSEPORT), and a Unix socket has none; serve it from a process of its own"
+        ));
+    }
+    if args.print {
+        return Err(format!(
+            "'--print' cannot be used with '--workers {workers}': lines of several processes would be torn into each other; \
+             leave one of them out"
         ));
     }
     Ok(())

@@ -39,11 +39,19 @@ impl Verbosity {
     }
 }
 
-/// Starts logging to standard error at `level`, unless `RUST_LOG` says otherwise. To be called once.
-pub(super) fn init(level: LevelFilter) {
+/// Starts logging to standard error at `level`, unless `RUST_LOG` says otherwise. To be called once. A process that works for another
+/// puts its number into each line.
+pub(super) fn init(level: LevelFilter, member: Option<usize>) {
     let mut builder = Builder::from_env(Env::default().default_filter_or(level.as_str()));
     if colours() {
         builder.write_style(WriteStyle::Always);
+    }
+    if let Some(number) = member {
+        builder.format(move |line, record| {
+            let (time, style) = (line.timestamp(), line.default_level_style(record.level()));
+            let (level, target) = (record.level(), record.target());
+            writeln!(line, "[{time} {style}{level:<5}{style:#} {target}] worker={number} {}", record.args())
+        });
     }
     builder.target(Target::Pipe(Box::new(Unhurried { to: io::stderr(), dropped: 0 }))).init();
 }

@@ -13,15 +13,19 @@ mod call;
 mod checkup;
 mod doctor;
 mod exit;
+mod hold;
 mod listen;
 mod load;
 mod logging;
+mod member;
 mod model;
 mod serve;
 mod services;
+mod signals;
 mod sink;
 mod sources;
 mod units;
+mod workers;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -31,6 +35,7 @@ use clap::error::ErrorKind;
 
 use self::args::{Args, Command};
 use self::exit::{Exit, Failure};
+use self::member::Member;
 
 /// Parses the process's arguments, runs what they ask for, and says how it went.
 #[must_use]
@@ -43,10 +48,18 @@ pub fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Exit {
+    let member = match args.member.map(Member::join).transpose() {
+        Ok(member) => member,
+        Err(error) => {
+            complain(&format!("cannot work for another process: {error}"));
+            return Exit::CouldNotRun;
+        }
+    };
+    let number = member.as_ref().map(Member::number);
     let outcome = match args.command {
         Command::Call(call) => {
             call::Options::from_args(*call).map_err(Failure::usage_of("call")).and_then(|options| {
-                logging::init(args.verbosity.level());
+                logging::init(args.verbosity.level(), number);
                 call::run(options)
             })
         }
@@ -54,13 +67,19 @@ fn run(args: Args) -> Exit {
             .map_err(Failure::usage_of("doctor"))
             .and_then(|options| doctor::run(&options)),
         Command::Load(load) => load::Options::from_args(*load).and_then(|options| {
-            logging::init(args.verbosity.level());
+            logging::init(args.verbosity.level(), number);
             load::run(options, args.verbosity.level())
         }),
+        Command::Hold(hold) => {
+            hold::Options::from_args(*hold).map_err(Failure::usage_of("hold")).and_then(|options| {
+                logging::init(args.verbosity.level(), number);
+                hold::run(&options, member)
+            })
+        }
         Command::Serve(serve) => {
             serve::Options::from_args(*serve).map_err(Failure::usage_of("serve")).and_then(|options| {
-                logging::init(args.verbosity.level());
-                serve::run(options)
+                logging::init(args.verbosity.level(), number);
+                serve::run(options, member)
             })
         }
     };

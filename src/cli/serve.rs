@@ -8,8 +8,10 @@ use log::{info, warn};
 use super::args::{Model, ServeArgs};
 use super::exit::{Exit, Failure};
 use super::listen::{Plan, announce};
+use super::member::Member;
 use super::model;
 use super::services::{Hooks, Services, max_frame, services};
+use super::workers::{Crew, Worker};
 use crate::address::Address;
 use crate::codec::Framing;
 use crate::models::MAX_THREADS;
@@ -33,6 +35,10 @@ pub(super) struct Options {
     any_source_port: bool,
     drain: Duration,
     stats_interval: Option<Duration>,
+    /// More than 1: processes of our own serve.
+    workers: usize,
+    /// The service ends the server by itself.
+    then_exit: bool,
 }
 
 impl Options {
@@ -54,6 +60,8 @@ impl Options {
             any_source_port: args.udp_any_source_port,
             drain: args.drain,
             stats_interval: args.stats_interval.0,
+            workers: args.workers.unwrap_or(1),
+            then_exit: args.then_exit,
         })
     }
 
@@ -84,9 +92,33 @@ impl Options {
 ///
 /// # Errors
 /// A listener that cannot be bound, a loop that died, a standard output that cannot be written.
-pub(super) fn run(options: Options) -> Result<Exit, Failure> {
+pub(super) fn run(options: Options, member: Option<Member>) -> Result<Exit, Failure> {
+    match member {
+        None if options.workers > 1 => {
+            let crew = Crew { workers: options.workers, drain: options.drain, then_exit: options.then_exit };
+            crew.run()
+        }
+        None => serve(&options, announce),
+        Some(member) => work(options, Worker::new(member)),
+    }
+}
+
+/// Serves as one of several processes. What goes wrong is said by the parent, once.
+fn work(mut options: Options, mut worker: Worker) -> Result<Exit, Failure> {
+    let outcome = worker.wait_bind().and_then(|resolved| {
+        options.plan.share(resolved);
+        serve(&options, |addresses| worker.bound(addresses))
+    });
+    Ok(outcome.unwrap_or_else(|failure| worker.failed(&failure)))
+}
+
+/// Serves in this process. `announce` is called once everything is bound, before anybody is accepted.
+fn serve(
+    options: &Options,
+    announce: impl FnOnce(&[Address]) -> Result<(), Failure>,
+) -> Result<Exit, Failure> {
     log_open_files(raise_open_files());
-    warn_of_system_limits(&options);
+    warn_of_system_limits(options);
     let config = options.config();
     if options.model != Model::Iterative {
         let (max, newcomers) = (config.max_connections, config.over_limit.effect());
@@ -318,6 +350,11 @@ mod tests {
             (&["greet", "--framing=lines", "--banner=a\nb"], "--banner"),
             (&["--listen=tcp://[::1]:1", "--listen=tcp://[::1]:1"], "twice"),
             (&["--listen=unix:/a", "--listen=unix:/a"], "twice"),
+            (&["--listen=unix:/a", "--workers=2"], "SO_REUSEPORT"),
+            (&["--listen=unix:@a", "--workers=2"], "SO_REUSEPORT"),
+            (&["discard", "--print", "--workers=2"], "torn"),
+            (&["--workers=1k"], "at most 256"),
+            (&["--workers=0"], "at least 1"),
             (&["--listen=tcp://[::1]:1", "--unix-mode=660"], "unix:/run/my.sock"),
             (&["--listen=unix:@a", "--unix-mode=660"], "unix:/run/my.sock"),
             (&["--listen=unix:/a", "--udp-queue=1"], "udp://127.0.0.1:9999"),

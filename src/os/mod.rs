@@ -3,6 +3,7 @@
 pub mod datagrams;
 pub mod dial;
 pub mod limits;
+pub mod memory;
 pub mod resolve;
 pub mod sockets;
 pub mod stream;

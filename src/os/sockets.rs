@@ -23,11 +23,14 @@ pub struct ListenOptions {
     pub only_v6: bool,
     /// Who may connect to a Unix socket, as the permissions of its path. Default 0600: its owner.
     pub unix_mode: u32,
+    /// Whether other TCP listeners of this user, in this process or another, may listen on the same port if they say so too
+    /// (SO_REUSEPORT): the kernel gives each connection to one of them. Default false.
+    pub reuse_port: bool,
 }
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        Self { backlog: 4096, only_v6: false, unix_mode: 0o600 }
+        Self { backlog: 4096, only_v6: false, unix_mode: 0o600, reuse_port: false }
     }
 }
 
@@ -125,21 +128,35 @@ pub fn listen(address: &Address, options: &ListenOptions) -> Result<(StreamListe
 /// # Errors
 /// [`Error::Bind`], with the address and, where it is known, the remedy.
 pub fn listen_tcp(addr: SocketAddr, options: &ListenOptions) -> Result<TcpListener, Error> {
-    bind_tcp(addr, options).map_err(|source| Error::Bind { address: format!("tcp://{addr}"), source })
+    let bind = |source| Error::Bind { address: format!("tcp://{addr}"), source };
+    let socket = bind_tcp(addr, options).map_err(bind)?;
+    socket.listen(options.backlog).map_err(bind)?;
+    Ok(socket.into())
 }
 
-fn bind_tcp(addr: SocketAddr, options: &ListenOptions) -> io::Result<TcpListener> {
+/// Asks whether nobody listens on a TCP address, or holds it in any other way, by binding it and letting it go. For whoever begins a
+/// group with [`reuse_port`](ListenOptions::reuse_port): binding would join a group that is there already.
+///
+/// # Errors
+/// [`Error::Bind`], as from [`listen_tcp`].
+pub fn check_free_tcp(addr: SocketAddr, options: &ListenOptions) -> Result<(), Error> {
+    let alone = ListenOptions { reuse_port: false, ..options.clone() };
+    let bind = |source| Error::Bind { address: format!("tcp://{addr}"), source };
+    bind_tcp(addr, &alone).map(drop).map_err(bind)
+}
+
+fn bind_tcp(addr: SocketAddr, options: &ListenOptions) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     if addr.is_ipv6() {
         socket.set_only_v6(options.only_v6)?;
     }
     // A restart must not wait for TIME_WAIT to pass.
     socket.set_reuse_address(true)?;
+    socket.set_reuse_port(options.reuse_port)?;
     socket.set_tcp_nodelay(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::from(addr))?;
-    socket.listen(options.backlog)?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 #[cfg(test)]
@@ -162,6 +179,18 @@ mod tests {
         let addr = first.local_addr().unwrap();
         let error = listen_tcp(addr, &ListenOptions::default()).unwrap_err().to_string();
         assert!(error.contains(&addr.to_string()), "{error}");
+    }
+
+    #[test]
+    fn a_port_is_shared_by_those_who_say_so_and_whoever_begins_is_told_that_it_is_taken() {
+        let shared = ListenOptions { reuse_port: true, ..ListenOptions::default() };
+        let first = listen_tcp("127.0.0.1:0".parse().unwrap(), &shared).unwrap();
+        let addr = first.local_addr().unwrap();
+        assert!(listen_tcp(addr, &shared).is_ok());
+        assert!(listen_tcp(addr, &ListenOptions::default()).is_err());
+        assert!(check_free_tcp(addr, &shared).unwrap_err().to_string().contains(&addr.to_string()));
+        drop(first);
+        assert!(check_free_tcp(addr, &shared).is_ok());
     }
 
     #[test]

@@ -147,7 +147,7 @@ struct Latency {
 
 /// Times in microseconds; null where nothing was measured.
 #[derive(Debug, Serialize)]
-pub(super) struct Micros {
+pub(in super::super) struct Micros {
     count: u64,
     min: Option<f64>,
     p50: Option<f64>,
@@ -159,7 +159,7 @@ pub(super) struct Micros {
 }
 
 impl Micros {
-    pub(super) fn of(times: &Nanos) -> Self {
+    pub(in super::super) fn of(times: &Nanos) -> Self {
         let known = |nanos: f64| (!times.is_empty()).then(|| micros(nanos));
         let quantile = |at: f64| known(times.value_at_quantile(at) as f64);
         Self {

@@ -5,12 +5,12 @@ use std::time::Duration;
 use crate::histogram::Nanos;
 
 /// `10,000`.
-pub(super) fn count(value: u64) -> String {
+pub(in super::super) fn count(value: u64) -> String {
     grouped(&value.to_string())
 }
 
 /// A number per second, without a fraction where it is not needed: `49,998`, `0.50`.
-pub(super) fn rate(value: f64) -> String {
+pub(in super::super) fn rate(value: f64) -> String {
     if value > 0.0 && value < 9.995 && value.fract() > 0.0 {
         return format!("{value:.2}");
     }
@@ -18,7 +18,7 @@ pub(super) fn rate(value: f64) -> String {
 }
 
 /// Nanoseconds in milliseconds, without the unit: `0.051`, `0.31`, `9.44`, `38.0`, `1,234`.
-pub(super) fn millis(nanos: f64) -> String {
+pub(in super::super) fn millis(nanos: f64) -> String {
     let millis = nanos / 1e6;
     let decimals = match millis {
         0.0 => 0,
@@ -31,12 +31,12 @@ pub(super) fn millis(nanos: f64) -> String {
 }
 
 /// A quantile in milliseconds, e.g. of 0.99; `-` where nothing was measured.
-pub(super) fn quantile(times: &Nanos, quantile: f64) -> String {
+pub(in super::super) fn quantile(times: &Nanos, quantile: f64) -> String {
     if times.is_empty() { "-".to_owned() } else { millis(times.value_at_quantile(quantile) as f64) }
 }
 
 /// `5.3 MB/s`.
-pub(super) fn throughput(bytes_per_second: f64) -> String {
+pub(in super::super) fn throughput(bytes_per_second: f64) -> String {
     let (scaled, unit) = match bytes_per_second {
         value if value < 1e3 => return format!("{value:.0} B/s"),
         value if value < 999.5e3 => (value / 1e3, "kB/s"),
@@ -48,7 +48,7 @@ pub(super) fn throughput(bytes_per_second: f64) -> String {
 }
 
 /// `30 s`, `4.2 s`, `250 ms`.
-pub(super) fn seconds(value: f64) -> String {
+pub(in super::super) fn seconds(value: f64) -> String {
     if value > 0.0 && value < 0.9995 {
         return format!("{:.0} ms", 1e3 * value);
     }
@@ -57,7 +57,7 @@ pub(super) fn seconds(value: f64) -> String {
 }
 
 /// [`seconds`] of a duration.
-pub(super) fn duration(value: Duration) -> String {
+pub(in super::super) fn duration(value: Duration) -> String {
     seconds(value.as_secs_f64())
 }
 

@@ -29,11 +29,14 @@ pub struct DatagramOptions {
     pub recv_buffer: usize,
     /// Whether an IPv6 socket refuses IPv4 (IPV6_V6ONLY). Default false: `[::]` serves both.
     pub only_v6: bool,
+    /// Whether other UDP sockets of this user, in this process or another, may have the same port if they say so too
+    /// (SO_REUSEPORT): the kernel gives all datagrams of one sender to the same one of them. Default false.
+    pub reuse_port: bool,
 }
 
 impl Default for DatagramOptions {
     fn default() -> Self {
-        Self { recv_buffer: 4 * 1024 * 1024, only_v6: false }
+        Self { recv_buffer: 4 * 1024 * 1024, only_v6: false, reuse_port: false }
     }
 }
 
@@ -70,11 +73,21 @@ pub fn bind_udp(addr: SocketAddr, options: &DatagramOptions) -> Result<(UdpSocke
     bind(addr, options).map_err(|source| Error::Bind { address: format!("udp://{addr}"), source })
 }
 
+/// Asks whether nobody has a UDP address, by binding it and letting it go. For whoever begins a group with
+/// [`reuse_port`](DatagramOptions::reuse_port): binding would join a group that is there already.
+///
+/// # Errors
+/// [`Error::Bind`], as from [`bind_udp`].
+pub fn check_free_udp(addr: SocketAddr, options: &DatagramOptions) -> Result<(), Error> {
+    bind_udp(addr, &DatagramOptions { reuse_port: false, ..options.clone() }).map(drop)
+}
+
 fn bind(addr: SocketAddr, options: &DatagramOptions) -> io::Result<(UdpSocket, SocketAddr)> {
     let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
     if addr.is_ipv6() {
         socket.set_only_v6(options.only_v6)?;
     }
+    socket.set_reuse_port(options.reuse_port)?;
     set_recv_buffer(&socket, options.recv_buffer)?;
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
@@ -211,6 +224,17 @@ mod tests {
             assert_eq!((&into[..len], from), (*data, addr));
         }
         assert_eq!(port.recv_batch(&mut RecvBatch::new()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_port_is_shared_by_those_who_say_so_and_whoever_begins_is_told_that_it_is_taken() {
+        let shared = DatagramOptions { reuse_port: true, ..DatagramOptions::default() };
+        let (first, addr) = bind_udp("127.0.0.1:0".parse().unwrap(), &shared).unwrap();
+        assert!(bind_udp(addr, &shared).is_ok());
+        assert!(bind_udp(addr, &DatagramOptions::default()).is_err());
+        assert!(check_free_udp(addr, &shared).is_err());
+        drop(first);
+        assert!(check_free_udp(addr, &shared).is_ok());
     }
 
     #[test]
