@@ -24,6 +24,7 @@ mod services;
 mod signals;
 mod sink;
 mod sources;
+mod targets;
 mod units;
 mod workers;
 
@@ -73,7 +74,7 @@ fn run(args: Args) -> Exit {
         Command::Hold(hold) => {
             hold::Options::from_args(*hold).map_err(Failure::usage_of("hold")).and_then(|options| {
                 logging::init(args.verbosity.level(), number);
-                hold::run(&options, member)
+                hold::run(&options, member, args.verbosity.level())
             })
         }
         Command::Serve(serve) => {

@@ -32,30 +32,13 @@ fn too_few_descriptors_are_known_before_the_run_and_counted_when_it_is_forced() 
     assert_eq!(report["requests"].as_u64(), Some(1000), "those that were made did the work");
 }
 
-/// Runs a script as root of a network of its own with 50 local ports, where `$0` is the program and an echo listens on
-/// port 9000; `None` where that is not allowed.
-fn with_few_ports(script: &str) -> Option<Ended> {
-    let set_up = "ip link set lo up && echo 40000 40049 > /proc/sys/net/ipv4/ip_local_port_range";
-    let allowed = Command::new("unshare").args(["-Urn", "sh", "-c", set_up]).status();
-    if !allowed.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: no network namespace can be made here");
-        return None;
-    }
-    let serve = "\"$0\" serve -q --listen tcp://127.0.0.1:9000 > /dev/null & server=$!";
-    let wait = "until \"$0\" call -q tcp://127.0.0.1:9000 x > /dev/null 2>&1; do :; done";
-    let whole = format!("{set_up}; {serve}; {wait}; {script}; code=$?; kill $server; exit $code");
-    let mut command = Command::new("unshare");
-    command.args(["-Urn", "sh", "-c", &whole, PROGRAM]);
-    Some(run(command))
-}
-
 #[test]
 fn too_few_ports_are_known_before_the_run_and_counted_when_it_is_forced() {
-    let Some(refused) = with_few_ports("\"$0\" load tcp://127.0.0.1:9000 -c 80 -d 1s") else { return };
+    let Some(refused) = with_fifty_ports("\"$0\" load $url -c 80 -d 1s") else { return };
     assert_eq!(refused.status.code(), Some(4), "{}", refused.stderr);
     assert!(refused.stderr.contains("--source 127.0.0.2-127.0.0.3"), "{}", refused.stderr);
 
-    let forced = with_few_ports("\"$0\" load tcp://127.0.0.1:9000 -c 80 -n 1000 -q --force --json").unwrap();
+    let forced = with_fifty_ports("\"$0\" load $url -c 80 -n 1000 -q --force --json").unwrap();
     let report: Value = serde_json::from_str(&forced.stdout[0]).unwrap();
     let exhausted = report["errors"]["address_exhausted"].as_u64().unwrap();
     assert!((30..40).contains(&exhausted), "{report}");
@@ -63,8 +46,8 @@ fn too_few_ports_are_known_before_the_run_and_counted_when_it_is_forced() {
     assert_eq!(report["requests"].as_u64(), Some(1000));
 
     // Two sources have twice the ports.
-    let cured = "\"$0\" load tcp://127.0.0.1:9000 -c 80 -n 1000 -q --source 127.0.0.2-127.0.0.3 --json";
-    let cured = with_few_ports(cured).unwrap();
+    let cured = "\"$0\" load $url -c 80 -n 1000 -q --source 127.0.0.2-127.0.0.3 --json";
+    let cured = with_fifty_ports(cured).unwrap();
     let report: Value = serde_json::from_str(&cured.stdout[0]).unwrap();
     let found = (report["connections"]["opened"].as_u64(), report["errors"]["address_exhausted"].as_u64());
     assert_eq!(found, (Some(80), Some(0)), "{report}");

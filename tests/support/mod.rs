@@ -365,3 +365,29 @@ fn collect(from: impl Read, log: &Log) {
     log.lock().1 = true;
     log.grew.notify_all();
 }
+
+/// Runs a script in a network of its own in which each address has 50 ports; `$0` is the program, and `$url` an echo
+/// there. `None`, and a word about it, where that is not allowed.
+pub fn with_fifty_ports(script: &str) -> Option<Ended> {
+    let set_up = "ip link set lo up && echo 40000 40049 > /proc/sys/net/ipv4/ip_local_port_range";
+    let mut command = Command::new("unshare");
+    command.env_remove("RUST_LOG").args(["-Urn", "sh", "-c"]);
+    let allowed = has_program("unshare") && has_program("ip");
+    if !allowed
+        || !Command::new("unshare").args(["-Urn", "sh", "-c", set_up]).status().is_ok_and(|s| s.success())
+    {
+        eprintln!("SKIPPED: no network namespace is to be had");
+        return None;
+    }
+    // The server says where it listens before hold is started.
+    let script = format!(
+        "{set_up} && mkfifo $2/pipe && {{ \"$0\" serve -q --listen tcp://127.0.0.1:9999 > $2/pipe & }} && server=$! && \
+         read -r _ url < $2/pipe && {script}; code=$?; kill $server; wait $server; exit $code"
+    );
+    let folder = std::env::temp_dir().join(format!("oneloop-ports-{}-{}", std::process::id(), script.len()));
+    std::fs::create_dir_all(&folder).expect("a folder for temporary files");
+    command.arg(script).arg(env!("CARGO_BIN_EXE_oneloop")).arg("unused").arg(&folder);
+    let ended = run(command);
+    std::fs::remove_dir_all(&folder).expect("it is ours");
+    Some(ended)
+}

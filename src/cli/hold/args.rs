@@ -97,6 +97,10 @@ pub(in super::super) struct HoldArgs {
     #[arg(long, value_name = "PID", help_heading = "Output")]
     pub(super) pid: Vec<u32>,
 
+    /// Try it even where doctor says that this machine cannot
+    #[arg(long)]
+    pub(super) force: bool,
+
     /// Print one JSON object instead of the report; docs/hold.md has its fields
     #[arg(long, help_heading = "Output")]
     pub(super) json: bool,

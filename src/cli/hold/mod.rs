@@ -17,14 +17,16 @@ pub(super) use self::options::Options;
 
 use std::io::{self, Write};
 
-use log::info;
+use log::{LevelFilter, info};
 
 use self::findings::Findings;
 use self::options::Share;
 use self::show::Show;
+use super::checkup::Checkup;
 use super::exit::{Exit, Failure};
 use super::member::Member;
 use crate::address::Address;
+use crate::doctor::{Question, Role};
 use crate::hold::Kind;
 use crate::os::limits::{open_files, raise_open_files};
 
@@ -39,13 +41,13 @@ const OWN: usize = 24;
 ///
 /// # Errors
 /// It could not run; or not every connection was opened, or survived, after the report.
-pub(super) fn run(options: &Options, member: Option<Member>) -> Result<Exit, Failure> {
+pub(super) fn run(options: &Options, member: Option<Member>, level: LevelFilter) -> Result<Exit, Failure> {
     if let Some(member) = member {
         return child::work(options, member);
     }
     let _ = raise_open_files();
     let targets = options.addresses()?;
-    preflight(options, &targets)?;
+    let checkup = Checkup::before(&question(options, &targets), options.force, level)?;
     let shares = shares(options.connections)?;
     info!("holding connections={} processes={}", options.connections, shares.len());
     let mut show = Show::new(options.connections);
@@ -57,13 +59,19 @@ pub(super) fn run(options: &Options, member: Option<Member>) -> Result<Exit, Fai
     let findings = findings?;
     let text = if options.json { json::object(options, &findings) } else { report::text(options, &findings) };
     print(&text)?;
-    judge(options, &findings)
+    judge(options, &findings).map_err(|mut failure| {
+        failure.message.extend(checkup.after().map(|text| format!("\n{text}")));
+        failure
+    })
 }
 
-/// What `oneloop doctor` knows about this machine and so many connections goes here: a line, or the whole text and an error when they
-/// cannot be had.
-fn preflight(_options: &Options, _targets: &[Address]) -> Result<(), Failure> {
-    Ok(())
+/// What doctor is asked before: as many processes as it takes.
+fn question(options: &Options, targets: &[Address]) -> Question {
+    Question {
+        role: Role::Client,
+        sources: options.chosen_sources(targets).map(|sources| sources.count),
+        ..Question::of_client(options.connections.into(), targets)
+    }
 }
 
 /// As few processes as will do.

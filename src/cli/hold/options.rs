@@ -1,17 +1,18 @@
 //! Options checked together, and what each process gets of them.
 
-use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::{CloseName, HoldArgs};
 use crate::address::Address;
-use crate::cli::exit::{Exit, Failure};
+use crate::cli::exit::Failure;
+use crate::cli::targets::Lookup;
 use crate::codec::Framing;
 use crate::hold::{Content, Plan, Source, Words};
 use crate::load::Sources;
-use crate::os::resolve::{Target, resolve};
+use crate::os::resolve::Target;
 
 /// Bytes of a message where nothing is said.
 const SIZE: usize = 16;
@@ -32,6 +33,7 @@ pub(in super::super) struct Options {
     pub(super) sources: Option<Sources>,
     pub(super) pids: Vec<u32>,
     pub(super) json: bool,
+    pub(super) force: bool,
 }
 
 impl Options {
@@ -59,6 +61,7 @@ impl Options {
             sources: args.source,
             pids: args.pid,
             json: args.json,
+            force: args.force,
         })
     }
 
@@ -67,31 +70,8 @@ impl Options {
     /// # Errors
     /// A name has no address, or none of the family of `--source`.
     pub(super) fn addresses(&self) -> Result<Vec<Address>, Failure> {
-        self.targets.iter().map(|target| self.address(target)).collect()
-    }
-
-    fn address(&self, target: &Target) -> Result<Address, Failure> {
-        let could_not = |message| Failure { exit: Exit::CouldNotRun, message };
-        let mut found =
-            resolve(target, self.timeout).map_err(|error| could_not(format!("{target}: {error}")))?;
-        if let Some(sources) = self.sources {
-            found.retain(|address| {
-                address.socket_addr().is_none_or(|addr| addr.is_ipv4() == sources.first.is_ipv4())
-            });
-            if found.is_empty() {
-                return Err(Failure::usage_of("hold")(format!(
-                    "'{target}' has no address of the family of '--source {}'; give addresses of the other family",
-                    sources.first
-                )));
-            }
-        }
-        // `localhost` is ::1 first on many machines, and many a server is not: who answers is asked once.
-        let takes = |address: &Address| match address {
-            Address::Tcp(addr) => TcpStream::connect_timeout(addr, self.timeout).is_ok(),
-            _ => true,
-        };
-        let taken = found.iter().position(|address| found.len() == 1 || takes(address));
-        Ok(found.swap_remove(taken.unwrap_or(0)))
+        let (limit, sources) = (self.timeout, self.sources);
+        Lookup { command: "hold", limit, sources }.addresses(&self.targets)
     }
 
     /// Where connections come from: as asked, or, on loopback, from as many addresses as it takes.

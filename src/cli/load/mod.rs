@@ -15,7 +15,6 @@ mod output;
 mod progress;
 #[cfg(test)]
 mod support;
-mod targets;
 mod text;
 
 pub(super) use self::args::{ABOUT, EXAMPLES, EXIT_CODES, LoadArgs};
@@ -37,6 +36,7 @@ use self::progress::Progress;
 use super::checkup::Checkup;
 use super::complain;
 use super::exit::{Exit, Failure};
+use super::targets::Lookup;
 use crate::doctor::{Question, Role};
 use crate::error::Error;
 use crate::load::{self, Arrival, Plan, Report, Stop, Verdict};
@@ -60,7 +60,8 @@ pub(super) fn run(mut options: Options, level: LevelFilter) -> Result<Exit, Fail
     let _ = raise_open_files();
     let stop = Stop::default();
     let interrupt = Interrupt::watch(&stop).map_err(Error::Signals)?;
-    options.plan.targets = targets::addresses(&options)?;
+    let (limit, sources) = (options.plan.connect_timeout, options.plan.sources);
+    options.plan.targets = Lookup { command: "load", limit, sources }.addresses(&options.targets)?;
     let checkup = Checkup::before(&question(&options.plan), options.force, level)?;
     let watch = Watch { interrupt, stop, level, checkup };
     match &options.find {
