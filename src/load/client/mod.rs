@@ -14,30 +14,35 @@ use crate::load::tally::Stamp;
 use crate::session::{CloseReason, ConnectError, Context, Now, Protocol, ProtocolError, Step};
 
 /// A connection of the generator.
+#[repr(C, align(64))]
 pub(super) struct Client {
     shared: Rc<Shared>,
     line: Line,
 }
 
-/// The state of one connection.
+/// The state of one connection. What every request needs comes first and, with the [`Client`]'s own field, fills one line of
+/// the processor's cache: with thousands of connections each request begins with none of it there.
+#[repr(C)]
 struct Line {
-    number: u32,
-    state: State,
-    /// It has got an answer.
-    fruitful: bool,
-    /// Bytes of the current reply, or of the banner, that have come.
-    received: usize,
+    more: Option<Box<More>>,
     /// Requests sent and answered, counted on from connection to connection.
     sent: u64,
     answered: u64,
     /// The moments of the only request under way, where there is only one.
     only: Stamp,
+    /// Bytes of the current reply, or of the banner, that have come.
+    received: u32,
+    number: u32,
+    state: State,
+    /// It has got an answer.
+    fruitful: bool,
+    /// Its lifetime is over.
+    old: bool,
+    /// When connecting was begun; then, when the connection is to be given up.
+    until: u64,
     /// Open arrival: the next slot's round and moment.
     round: u64,
     due: u64,
-    /// When connecting was begun; then, when the connection is to be given up.
-    until: u64,
-    more: Option<Box<More>>,
 }
 
 /// What not every connection needs.
@@ -80,6 +85,7 @@ impl Client {
             number,
             state: State::New,
             fruitful: false,
+            old: false,
             received: 0,
             sent: seq,
             answered: seq,

@@ -38,18 +38,20 @@ impl Line {
     #[inline]
     fn count(&mut self, shared: &Shared, input: &[u8]) -> Result<u64, Unexpected> {
         let len = shared.script.reply_len;
-        let total = self.received + input.len();
+        let received = self.received as usize;
+        let total = received + input.len();
         let is_source = shared.script.protocol() == Target::Source;
         let under_way = self.sent - self.answered;
         if !is_source && total as u64 > under_way.saturating_mul(len as u64) {
             return Err(Unexpected::Surplus(total as u64 - under_way * len as u64));
         }
         if shared.verify {
-            let place = (self.answered, self.received);
+            let place = (self.answered, received);
             shared.script.check((self.number, shared.connections), place, input)?;
         }
         let complete = if total == len { 1 } else { total as u64 / len as u64 };
-        self.received = total - usize::try_from(complete).unwrap_or(0) * len;
+        let left = total - usize::try_from(complete).unwrap_or(0) * len;
+        self.received = u32::try_from(left).unwrap_or(u32::MAX);
         if is_source {
             self.sent += complete;
             shared.sent.set(shared.sent.get() + complete);
@@ -81,18 +83,18 @@ impl Line {
     }
 
     fn take_banner(&mut self, shared: &Shared, input: &[u8], cx: &mut Context<'_>) -> usize {
-        let rest = &shared.script.banner()[self.received..];
+        let rest = &shared.script.banner()[self.received as usize..];
         let len = rest.len().min(input.len());
         if shared.verify
             && let Some(place) = rest.iter().zip(input).position(|(a, b)| a != b)
         {
-            let (at, got, expected) = (self.received + place, input[place], rest[place]);
+            let (at, got, expected) = (self.received as usize + place, input[place], rest[place]);
             let text = format!("banner, byte {at}: got 0x{got:02x}, expected 0x{expected:02x}");
             self.fail_mismatch(shared, &text, cx);
             return input.len();
         }
-        self.received += len;
-        if self.received == shared.script.banner().len() {
+        self.received += u32::try_from(len).unwrap_or(0);
+        if len == rest.len() {
             self.received = 0;
             self.state = State::Ready;
             self.go_on(shared, shared.time.now(), Why::Opened, cx);
@@ -128,7 +130,7 @@ impl Line {
             drop(tally);
             shared.left.set(shared.left.get().saturating_sub(complete));
         }
-        self.end_if_old(now, cx);
+        self.end_if_old(cx);
     }
 
     #[cold]

@@ -11,7 +11,7 @@ impl Line {
     /// Makes the requests that may be made now.
     #[inline]
     pub(super) fn go_on(&mut self, shared: &Shared, now: u64, why: Why, cx: &mut Context<'_>) {
-        if self.until <= now && self.end_if_old(now, cx) {
+        if self.old && self.end_if_old(cx) {
             return;
         }
         match shared.script.protocol() {
@@ -73,7 +73,7 @@ impl Line {
     /// Discard, closed arrival: as much as the connection takes.
     pub(super) fn pour(&mut self, shared: &Shared, cx: &mut Context<'_>) {
         let now = shared.time.now();
-        if self.state != State::Ready || shared.slots.is_some() || self.end_if_old(now, cx) {
+        if self.state != State::Ready || shared.slots.is_some() || self.end_if_old(cx) {
             return;
         }
         let mut room = cx.room();
@@ -92,6 +92,7 @@ impl Line {
             return;
         }
         let now = shared.time.now();
+        self.old |= self.until <= now;
         if self.sent > self.answered && shared.script.protocol() != Target::Source {
             let oldest = self.stamp(self.answered).sent;
             if now.saturating_sub(oldest) >= shared.timeout {
@@ -104,13 +105,12 @@ impl Line {
     }
 
     /// Ends a connection whose lifetime is over, once everything is answered.
-    pub(super) fn end_if_old(&mut self, now: u64, cx: &mut Context<'_>) -> bool {
-        let over = self.until <= now;
-        if over && self.sent == self.answered {
+    pub(super) fn end_if_old(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.old && self.sent == self.answered {
             self.state = State::Failed;
             cx.close();
         }
-        over
+        self.old
     }
 
     #[cold]
