@@ -185,6 +185,10 @@ pub(in super::super) struct LoadArgs {
     /// Write the latencies of every measured second to this file, in HdrHistogram's interval log format
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) hlog: Option<PathBuf>,
+
+    /// Draw latency by percentile into this file, an SVG
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(super) plot: Option<PathBuf>,
 }
 
 /// What the target does with a message.
