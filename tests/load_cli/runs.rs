@@ -64,7 +64,9 @@ fn a_run_is_logged_and_drawn() {
     command.arg("--hlog").arg(&log).arg("--plot").arg(&plot);
     let ended = run(command);
     let written = [&log, &plot].map(|path| std::fs::read_to_string(path).unwrap());
-    [log, plot].map(|path| std::fs::remove_file(path).unwrap());
+    for path in [log, plot] {
+        std::fs::remove_file(path).unwrap();
+    }
     assert_ran(&ended);
     assert!(
         written[0].starts_with("# oneloop load: ") && written[0].contains("Tag=service"),
