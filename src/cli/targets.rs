@@ -1,12 +1,16 @@
 //! Names of targets become addresses before any clock starts.
 
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use super::exit::{Exit, Failure};
 use crate::address::Address;
 use crate::load::Sources;
 use crate::os::resolve::{Target, resolve};
+
+/// Addresses of `--source` that are tried before a run.
+const TRIED: usize = 64;
 
 /// Whose targets they are, and what is known about connecting.
 pub(super) struct Lookup {
@@ -21,9 +25,30 @@ impl Lookup {
     /// One address for each target, in their order.
     ///
     /// # Errors
-    /// A name has no address, or none of the family of `--source`.
+    /// A name has no address, or none of the family of `--source`; an address of `--source` is somebody else's.
     pub(super) fn addresses(&self, targets: &[Target]) -> Result<Vec<Address>, Failure> {
+        self.check_sources()?;
         targets.iter().map(|target| self.address(target)).collect()
+    }
+
+    /// That no port is left and that an address is somebody else's are one error of connect(2): told apart here.
+    fn check_sources(&self) -> Result<(), Failure> {
+        let Some(sources) = self.sources else { return Ok(()) };
+        let is_ours = |addr| match UdpSocket::bind((addr, 0)) {
+            Err(error) => error.kind() != io::ErrorKind::AddrNotAvailable,
+            Ok(_) => true,
+        };
+        let tried = usize::try_from(sources.count).unwrap_or(usize::MAX).min(TRIED);
+        match (0..tried).map(|number| sources.of(number)).find(|addr| !is_ours(*addr)) {
+            None => Ok(()),
+            Some(addr) => Err(Failure {
+                exit: Exit::CouldNotRun,
+                message: format!(
+                    "cannot connect from {addr}, which '--source' names: it is no address of this machine; add it to \
+                     an interface, or name one of those that 'ip address' shows"
+                ),
+            }),
+        }
     }
 
     fn address(&self, target: &Target) -> Result<Address, Failure> {

@@ -15,6 +15,8 @@ const REFUSED: &[(&[&str], i32, &[&str])] = &[
     (&["tcp://no.such.host.invalid:1", "--connect-timeout", "30s"], 1, &["'no.such.host.invalid'"]),
     (&["tcp://127.0.0.1:1", "--send", "@/no/such/file"], 1, &["cannot read '/no/such/file'"]),
     (&["tcp://127.0.0.1:1", "--hlog", "/no/such/folder/x"], 1, &["cannot write '/no/such/folder/x'"]),
+    (&["tcp://127.0.0.1:1", "--source", "192.0.2.1"], 1, &["192.0.2.1", "no address of this machine"]),
+    (&["tcp://127.0.0.1:1", "--plot", "/no/such/folder/x"], 1, &["cannot write '/no/such/folder/x'"]),
 ];
 
 #[test]
@@ -51,7 +53,7 @@ fn help_goes_to_standard_output_with_0() {
                 "  130, 143  interrupted",
             ][..],
         ),
-        (&["load", "-h"], &["--pipeline", "--hlog", "Examples:"]),
+        (&["load", "-h"], &["--pipeline", "--hlog", "--plot", "Examples:"]),
         (&["--help"], &["  load "]),
     ] {
         let mut command = oneloop();

@@ -56,6 +56,28 @@ fn an_expectation_that_fails_ends_with_3_and_a_wrong_server_is_found_out() {
 }
 
 #[test]
+fn a_run_is_logged_and_drawn() {
+    let server = Server::start(&["echo"]);
+    let path = |name: &str| std::env::temp_dir().join(format!("oneloop-load-{}-{name}", std::process::id()));
+    let (log, plot) = (path("log"), path("plot"));
+    let mut command = load(&url(&server), &["-c", "4", "-r", "500", "-n", "50"]);
+    command.arg("--hlog").arg(&log).arg("--plot").arg(&plot);
+    let ended = run(command);
+    let written = [&log, &plot].map(|path| std::fs::read_to_string(path).unwrap());
+    for path in [log, plot] {
+        std::fs::remove_file(path).unwrap();
+    }
+    assert_ran(&ended);
+    assert!(
+        written[0].starts_with("# oneloop load: ") && written[0].contains("Tag=service"),
+        "{}",
+        written[0]
+    );
+    assert!(written[1].starts_with("<svg ") && written[1].ends_with("</svg>\n"), "{}", written[1]);
+    assert!(written[1].contains(&format!(">load {}<", url(&server))), "{}", written[1]);
+}
+
+#[test]
 fn nobody_there_is_1() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("tcp://{}", listener.local_addr().unwrap());

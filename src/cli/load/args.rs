@@ -45,9 +45,10 @@ Units:
 
 Exit codes:
   0    done, and no --fail-if came true
-  1    could not run, e.g. because nobody listens there or a name has no address
+  1    could not run, e.g. because nobody listens there or a name has no address; nothing was answered
   2    the arguments make no sense
   3    a --fail-if came true or could not be told, or no rate holds what --find asks for
+  4    this machine cannot hold so many connections, and --force was not given
   5    the measurement is not valid: the generator was the limit, not the target
   130, 143  interrupted by SIGINT or SIGTERM, after the report of what was found until then; a second one ends at once";
 
@@ -185,6 +186,10 @@ pub(in super::super) struct LoadArgs {
     /// Write the latencies of every measured second to this file, in HdrHistogram's interval log format
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) hlog: Option<PathBuf>,
+
+    /// Draw latency by percentile into this file, an SVG
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(super) plot: Option<PathBuf>,
 }
 
 /// What the target does with a message.

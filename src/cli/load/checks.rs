@@ -108,6 +108,7 @@ fn check_family(args: &LoadArgs, url: &Target) -> Result<(), String> {
 fn check_protocol(args: &LoadArgs) -> Result<(), String> {
     let with = format!("--protocol {}", args.protocol.name());
     let framing = format!("--framing {}", args.framing);
+    let untimed = "nothing is answered, so that there is no latency; leave the option out";
     match args.protocol {
         ProtocolName::Source => {
             let sent = "the target is sent nothing, it sends by itself; leave the option out";
@@ -121,6 +122,8 @@ fn check_protocol(args: &LoadArgs) -> Result<(), String> {
                     ("--pipeline", args.pipeline.is_some(), sent),
                     (&framing, framed, "it is one endless stream, not messages; leave the option out"),
                     ("--banner", has_banner(args), "the stream begins at once; leave the option out"),
+                    ("--hlog", args.hlog.is_some(), untimed),
+                    ("--plot", args.plot.is_some(), untimed),
                 ],
             )
         }
@@ -132,6 +135,8 @@ fn check_protocol(args: &LoadArgs) -> Result<(), String> {
                     ("--pipeline", args.pipeline.is_some(), silent),
                     ("--no-verify", args.no_verify, silent),
                     ("--banner", has_banner(args), silent),
+                    ("--hlog", args.hlog.is_some(), untimed),
+                    ("--plot", args.plot.is_some(), untimed),
                 ],
             )
         }
@@ -209,6 +214,7 @@ fn check_find(args: &LoadArgs) -> Result<(), String> {
             ("--rate A:B", climbs, "it starts at one rate and finds the others itself; give that one"),
             ("--json-stream", args.json_stream, "its object has all steps; give --json"),
             ("--hlog", args.hlog.is_some(), "it runs many times; find the rate first, then log a run at it"),
+            ("--plot", args.plot.is_some(), "it runs many times; find the rate first, then draw a run at it"),
         ],
     )
 }
@@ -224,6 +230,9 @@ fn check_condition(args: &LoadArgs, option: &str, condition: &Expectation) -> Re
         }
         Metric::Time(Times::Corrected | Times::Service, _) if protocol == Source => {
             refuse("nothing is sent, so that nothing is answered late; ask for the rate")
+        }
+        Metric::Time(Times::Corrected | Times::Service, _) if protocol == Discard => {
+            refuse("nothing comes back, so that nothing is late; ask for the rate")
         }
         Metric::Lost | Metric::LostShare if !has_udp(args) => {
             refuse("only datagrams are lost; ask for errors or unanswered, or load udp://")
@@ -340,6 +349,8 @@ mod tests {
             (&["--protocol=source", "--pipeline=1"], &["'--pipeline'", "--protocol source"]),
             (&["--protocol=source", "--framing=lines"], &["'--framing lines'", "--protocol source"]),
             (&["--protocol=source", "--banner=x"], &["'--banner'", "--protocol source"]),
+            (&["--protocol=source", "--plot=x"], &["'--plot'", "no latency"]),
+            (&["--protocol=discard", "-r9", "--hlog=x"], &["'--hlog'", "no latency"]),
             (&["--protocol=discard", "--pipeline=2"], &["'--pipeline'", "nothing comes back"]),
             (&["--protocol=discard", "--no-verify"], &["'--no-verify'", "nothing comes back"]),
             (&["--protocol=discard", "--banner=x"], &["'--banner'", "nothing comes back"]),
@@ -364,6 +375,7 @@ mod tests {
             (&[TCP, "--find=p99<5ms", "-r1:2"], &["'--rate A:B'", "--find"]),
             (&[TCP, "--find=p99<5ms", "--json-stream"], &["'--json-stream'", "--json"]),
             (&[TCP, "--find=p99<5ms", "--hlog=x"], &["'--hlog'", "--find"]),
+            (&[TCP, "--find=p99<5ms", "--plot=x"], &["'--plot'", "--find"]),
             (&[TCP, "--find=rate>5"], &["'--find rate>5'", "p99<5ms"]),
             (&[TCP, "--fail-if=loss>0"], &["'--fail-if loss>0'", "udp://"]),
             (&[UDP, "--fail-if=connect.p99>1s"], &["connect.p99>1s", "leave it out"]),
@@ -371,6 +383,7 @@ mod tests {
             (&[TCP, "--protocol=discard", "--fail-if=mismatches>0"], &["mismatches>0", "nothing comes back"]),
             (&[TCP, "--protocol=discard", "--fail-if=unanswered>0"], &["unanswered>0", "no answers"]),
             (&[UDP, "--protocol=discard", "-r1", "--fail-if=loss>1%"], &["loss>1%", "no answers"]),
+            (&[TCP, "--protocol=discard", "-r1k", "--fail-if=p99>1s"], &["p99>1s", "the rate"]),
             (&[TCP, "--protocol=source", "--fail-if=p99>1s"], &["p99>1s", "the rate"]),
         ] {
             assert_refused(arguments, expected);

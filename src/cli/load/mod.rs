@@ -12,6 +12,7 @@ pub(super) mod json;
 pub(super) mod numbers;
 mod options;
 mod output;
+mod plot;
 mod progress;
 #[cfg(test)]
 mod support;
@@ -21,7 +22,7 @@ pub(super) use self::args::{ABOUT, EXAMPLES, EXIT_CODES, LoadArgs};
 pub(super) use self::options::Options;
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -82,11 +83,12 @@ fn question(plan: &Plan) -> Question {
 
 fn measure(options: &Options, watch: &Watch) -> Result<Exit, Failure> {
     let plan = &options.plan;
-    let mut file = options.hlog.as_deref().map(create).transpose()?;
+    let mut file = options.hlog.as_deref().map(|path| create(path, LogFile::create)).transpose()?;
+    let picture = options.plot.as_deref().map(|path| create(path, |path| File::create(path))).transpose()?;
     let mut out = Output::new(io::stdout().lock());
     let progress = Progress::new(watch.level);
     let log = file.as_mut().map(|file| file.begin(SystemTime::now())).transpose();
-    let mut log = log.map_err(|error| unwritten(options, &error))?;
+    let mut log = log.map_err(|error| unwritten(options.hlog.as_deref(), &error))?;
     let ran = load::run(plan, &watch.stop, &mut |second| {
         progress.second(second);
         if let Some(log) = &mut log {
@@ -112,8 +114,10 @@ fn measure(options: &Options, watch: &Watch) -> Result<Exit, Failure> {
         eprintln!("{text}");
     }
     let logged = log.map_or(Ok(()), |log| log.finish(&report, plan.arrival == Arrival::Closed));
-    let logged = logged.map_err(|error| unwritten(options, &error));
-    settle(exit(&report, &checked, watch.interrupt.signal()), out.finish().and(logged))
+    let logged = logged.map_err(|error| unwritten(options.hlog.as_deref(), &error));
+    let drawn = picture.map_or(Ok(()), |mut file| file.write_all(plot::plot(&report).as_bytes()));
+    let drawn = drawn.map_err(|error| unwritten(options.plot.as_deref(), &error));
+    settle(exit(&report, &checked, watch.interrupt.signal()), out.finish().and(logged).and(drawn))
 }
 
 /// A file or standard output that could not be written is the least of what a run may end with.
@@ -148,16 +152,14 @@ fn could_not(watch: &Watch, failure: &load::Failure) -> Failure {
     Failure { exit: Exit::CouldNotRun, message }
 }
 
-fn create(path: &Path) -> Result<LogFile<File>, Failure> {
-    LogFile::create(path).map_err(|error| Failure {
-        exit: Exit::CouldNotRun,
-        message: format!("cannot write '{}': {error}", path.display()),
-    })
+/// Makes a file before the run: that it cannot be written is no use to know afterwards.
+fn create<T>(path: &Path, make: impl FnOnce(&Path) -> io::Result<T>) -> Result<T, Failure> {
+    make(path).map_err(|error| unwritten(Some(path), &error))
 }
 
-fn unwritten(options: &Options, error: &io::Error) -> Failure {
-    let path = options.hlog.as_deref().unwrap_or(Path::new("--hlog"));
-    Failure { exit: Exit::CouldNotRun, message: format!("cannot write '{}': {error}", path.display()) }
+fn unwritten(path: Option<&Path>, error: &io::Error) -> Failure {
+    let path = path.unwrap_or(Path::new("")).display();
+    Failure { exit: Exit::CouldNotRun, message: format!("cannot write '{path}': {error}") }
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ pub(in super::super) struct Options {
     pub(super) find: Option<Find>,
     pub(super) format: Format,
     pub(super) hlog: Option<PathBuf>,
+    pub(super) plot: Option<PathBuf>,
     pub(super) force: bool,
 }
 
@@ -78,6 +79,7 @@ impl Options {
             format,
             force: args.force,
             hlog: args.hlog,
+            plot: args.plot,
         })
     }
 }
@@ -120,7 +122,7 @@ mod tests {
 
     #[test]
     fn without_options_the_defaults_that_help_names_hold() {
-        let Options { targets, plan, fail_if, find, format, hlog, force: false } =
+        let Options { targets, plan, fail_if, find, format, hlog, plot, force: false } =
             parse(&["tcp://localhost:1"]).unwrap()
         else {
             panic!("nothing is forced by default")
@@ -139,7 +141,7 @@ mod tests {
             (plan.exchange.content, plan.exchange.banner.len(), plan.verify),
             (Content::Pattern(64), 0, true)
         );
-        assert_eq!((fail_if.len(), find, format, hlog), (0, None, Format::Text, None));
+        assert_eq!((fail_if.len(), find, format, hlog, plot), (0, None, Format::Text, None, None));
     }
 
     #[test]
@@ -168,6 +170,7 @@ mod tests {
             "--fail-if=errors>0",
             "--json-stream",
             "--hlog=a.hlog",
+            "--plot=a.svg",
         ])
         .unwrap();
         let secs = Duration::from_secs;
@@ -181,7 +184,8 @@ mod tests {
         assert_eq!((plan.exchange.framing, &plan.exchange.banner[..]), (Framing::Len32, &b"hi"[..]));
         assert_eq!(plan.exchange.content, Content::Pattern(1024));
         assert_eq!(options.fail_if, ["p99>5ms", "errors>0"].map(|text| text.parse().unwrap()));
-        assert_eq!((options.format, options.hlog), (Format::JsonStream, Some("a.hlog".into())));
+        assert_eq!(options.format, Format::JsonStream);
+        assert_eq!((options.hlog, options.plot), (Some("a.hlog".into()), Some("a.svg".into())));
     }
 
     #[test]

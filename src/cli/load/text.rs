@@ -13,6 +13,9 @@ use crate::load::{Arrival, ErrorKind, Protocol, Report, Udp, Verdict};
 const LABEL: usize = 13;
 const MAIN: usize = 43;
 
+/// The share of the time from which on it is told that the generator had no processor.
+const QUEUED: f64 = 0.1;
+
 /// Examples of one kind of error.
 const EXAMPLES: usize = 3;
 
@@ -22,14 +25,16 @@ pub(super) fn report(report: &Report, protocol: Protocol, checked: &[Checked]) -
     page.0.push_str(&title(report));
     page.0.push('\n');
     connections(&mut page, report);
-    page.row("rate", &answered(report), &bytes(report, protocol));
-    latency(&mut page, report);
-    if let Some(udp) = &report.udp {
-        page.row("datagrams", &datagrams(udp), "");
+    page.row("rate", &answered(report, protocol), &bytes(report, protocol));
+    if is_answered(protocol) {
+        latency(&mut page, report);
     }
-    errors(&mut page, report);
-    generator(&mut page, report);
-    verdict(&mut page, report);
+    if let Some(udp) = &report.udp {
+        page.row("datagrams", &datagrams(udp, protocol), "");
+    }
+    errors(&mut page, report, protocol);
+    generator(&mut page, report, protocol);
+    verdict(&mut page, report, protocol);
     for (at, one) in checked.iter().enumerate() {
         let label = if at == 0 { "expectations" } else { "" };
         let word = if one.pass { "PASS" } else { "FAIL" };
@@ -42,6 +47,11 @@ pub(super) fn report(report: &Report, protocol: Protocol, checked: &[Checked]) -
 pub(super) fn targets(targets: &[Address]) -> String {
     let names: Vec<String> = targets.iter().map(ToString::to_string).collect();
     names.join(" ")
+}
+
+/// Whether a message has an answer, whose latency can be told.
+const fn is_answered(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::Echo | Protocol::Greet)
 }
 
 /// Lines that grow.
@@ -62,23 +72,34 @@ impl Page {
 }
 
 fn title(report: &Report) -> String {
-    let sockets = if is_all_udp(report) { "sockets" } else { "connections" };
-    let arrival = match report.arrival {
-        Arrival::Closed => "closed loop".to_owned(),
-        Arrival::Open(profile) if profile.is_constant() => format!("offered {} msg/s", rate(profile.from)),
-        Arrival::Open(profile) => format!("offered {} to {} msg/s", rate(profile.from), rate(profile.to)),
-    };
     let warmup = if report.warmup > 0.0 {
         format!(" (+ {} warm-up excluded)", seconds(report.warmup))
     } else {
         String::new()
     };
     format!(
-        "load {}   {} {sockets}   {arrival}   {}{warmup}",
+        "load {}   {}   {}   {}{warmup}",
         targets(&report.targets),
-        count(report.connections.wanted),
+        crowd(report),
+        arrival(report),
         seconds(report.seconds)
     )
+}
+
+/// `10,000 connections`.
+pub(super) fn crowd(report: &Report) -> String {
+    let one = if is_all_udp(report) { "socket" } else { "connection" };
+    let wanted = report.connections.wanted;
+    format!("{} {one}{}", count(wanted), if wanted == 1 { "" } else { "s" })
+}
+
+/// `closed loop`, or `offered 50,000 msg/s`.
+pub(super) fn arrival(report: &Report) -> String {
+    match report.arrival {
+        Arrival::Closed => "closed loop".to_owned(),
+        Arrival::Open(profile) if profile.is_constant() => format!("offered {} msg/s", rate(profile.from)),
+        Arrival::Open(profile) => format!("offered {} to {} msg/s", rate(profile.from), rate(profile.to)),
+    }
 }
 
 fn is_all_udp(report: &Report) -> bool {
@@ -90,13 +111,15 @@ fn connections(page: &mut Page, report: &Report) {
     if is_all_udp(report) {
         return page.row("sockets", &format!("{} open", count(of.open)), "");
     }
-    let mut main = format!(
-        "{} open   {} refused   {} timed out",
-        count(of.open),
-        count(of.refused),
-        count(of.timed_out)
-    );
-    for (number, what) in [(of.reset, "reset"), (of.address_exhausted, "without a free port")] {
+    let of_wanted = if of.open < of.wanted { format!(" of {}", count(of.wanted)) } else { String::new() };
+    let (open, refused, late) = (count(of.open), count(of.refused), count(of.timed_out));
+    let mut main = format!("{open}{of_wanted} open   {refused} refused   {late} timed out");
+    let no_descriptor = report.errors.of(ErrorKind::DescriptorLimit);
+    for (number, what) in [
+        (of.reset, "reset"),
+        (of.address_exhausted, "without a free port"),
+        (no_descriptor, "without a descriptor"),
+    ] {
         if number > 0 {
             let _ = write!(main, "   {} {what}", count(number));
         }
@@ -109,9 +132,12 @@ fn connections(page: &mut Page, report: &Report) {
     page.row("connections", &main, if connect.is_empty() { "" } else { &remark });
 }
 
-fn answered(report: &Report) -> String {
+fn answered(report: &Report, protocol: Protocol) -> String {
     let achieved = report.achieved_rate();
     match report.offered_rate {
+        _ if protocol == Protocol::Source => {
+            format!("{} blocks/s of {} bytes", rate(achieved), count(report.size as u64))
+        }
         Some(offered) if offered > 0.0 => {
             let share = 100.0 * achieved / offered;
             format!("{}/s of {} ({share:.1} %)", rate(achieved), rate(offered))
@@ -164,7 +190,10 @@ fn columns([p50, p90, p99, p999, max]: [String; 5]) -> String {
     format!("{p50:>8}{p90:>7}{p99:>7}{p999:>7}{max:>7}")
 }
 
-fn datagrams(udp: &Udp) -> String {
+fn datagrams(udp: &Udp, protocol: Protocol) -> String {
+    if !is_answered(protocol) {
+        return format!("{} sent", count(udp.sent));
+    }
     let share = if udp.sent > 0 { 100.0 * udp.lost as f64 / udp.sent as f64 } else { 0.0 };
     format!(
         "{} sent   {} received   {} lost ({share:.3} %)   {} duplicate   {} reordered   {} late",
@@ -177,14 +206,15 @@ fn datagrams(udp: &Udp) -> String {
     )
 }
 
-fn errors(page: &mut Page, report: &Report) {
-    if report.unanswered > 0 {
+fn errors(page: &mut Page, report: &Report, protocol: Protocol) {
+    if report.unanswered > 0 && is_answered(protocol) {
         page.row("unanswered", &format!("{} due or sent, and never answered", count(report.unanswered)), "");
     }
     let kinds = ErrorKind::ALL.into_iter().filter(|kind| report.errors.of(*kind) > 0);
     for (at, kind) in kinds.enumerate() {
         let label = if at == 0 { "errors" } else { "" };
-        page.row(label, &format!("{} {}", count(report.errors.of(kind)), words(kind)), "");
+        let remark = if at == 0 && report.warmup > 0.0 { "in the whole run, warm-up included" } else { "" };
+        page.row(label, &format!("{} {}", count(report.errors.of(kind)), words(kind)), remark);
         for example in report.examples.iter().filter(|example| example.kind == kind).take(EXAMPLES) {
             page.row("", &format!("  {}", example.text), "");
         }
@@ -196,26 +226,46 @@ fn words(kind: ErrorKind) -> String {
     kind.name().replace('_', " ")
 }
 
-fn generator(page: &mut Page, report: &Report) {
+fn generator(page: &mut Page, report: &Report, protocol: Protocol) {
     let of = &report.generator;
-    let busy = format!("{:.0} % busy", 100.0 * of.busy);
-    let busy = if of.loops > 1 { format!("{} loops, one {busy}", of.loops) } else { format!("loop {busy}") };
+    let loops = if of.loops > 1 { format!("{} loops, one", of.loops) } else { "loop".to_owned() };
+    let mut main = format!("{loops} {:.0} % busy", 100.0 * of.busy);
     let cores = |time: Duration| if report.seconds > 0.0 { time.as_secs_f64() / report.seconds } else { 0.0 };
-    let mut main = format!("{busy}   cpu {:.2} cores", cores(of.cpu));
+    // Of one thread it is known how long it was ready to run and did not: somebody else had the processor.
+    let queued = of.busy - cores(of.cpu.saturating_sub(of.spun));
+    if of.loops == 1 && queued >= QUEUED {
+        let _ = write!(main, ", {:.0} % without a core", 100.0 * queued);
+    }
+    let _ = write!(main, "   cpu {:.2} cores", cores(of.cpu));
     if cores(of.spun) >= 0.005 {
-        let _ = write!(main, " ({:.2} of it waiting)", cores(of.spun));
+        let _ = write!(main, " ({:.2} of it spinning)", cores(of.spun));
     }
     if !report.lag.is_empty() {
         let _ = write!(main, "   worst lag {} ms", millis(report.lag.max() as f64));
     }
+    let unit = if protocol == Protocol::Source { "block" } else { "message" };
     let each = of.cpu.saturating_sub(of.spun).as_secs_f64() * 1e6 / report.requests as f64;
-    let remark = if report.requests > 0 { format!("{each:.2} us of cpu per message") } else { String::new() };
+    let remark =
+        if report.requests > 0 { format!("{} us of cpu per {unit}", cost(each)) } else { String::new() };
     page.row("generator", &main, &remark);
 }
 
-fn verdict(page: &mut Page, report: &Report) {
+/// Microseconds of a message: `0.02`, `2.22`, `57.4`, `20,678`.
+fn cost(micros: f64) -> String {
+    match micros {
+        micros if micros < 9.995 => format!("{micros:.2}"),
+        micros if micros < 99.95 => format!("{micros:.1}"),
+        micros => rate(micros),
+    }
+}
+
+fn verdict(page: &mut Page, report: &Report, protocol: Protocol) {
     let has_kept_up = report.offered_rate.is_some_and(|offered| report.achieved_rate() >= 0.99 * offered);
     match &report.verdict {
+        Verdict::Valid if report.mismatches > 0 => page.row("verdict", "VALID, the target is WRONG", ""),
+        Verdict::Valid if report.requests == 0 && is_answered(protocol) => {
+            page.row("verdict", "VALID, the target answered nothing", "");
+        }
         Verdict::Valid if has_kept_up => page.row("verdict", "VALID, the target kept up", ""),
         Verdict::Valid => page.row("verdict", "VALID, the target is the limit", ""),
         Verdict::GeneratorBound { why, remedy } => {
@@ -230,7 +280,8 @@ fn verdict(page: &mut Page, report: &Report) {
 mod tests {
     use super::super::checked::check_all;
     use super::*;
-    use crate::load::{Example, Profile, sample};
+    use crate::histogram::nanos;
+    use crate::load::{Connections, Example, Generator, Profile, sample};
 
     fn shown(shown: &Report, fail_if: &[&str]) -> String {
         let conditions: Vec<_> = fail_if.iter().map(|text| text.parse().unwrap()).collect();
@@ -249,11 +300,11 @@ latency ms        p50    p90    p99  p99.9    max
   corrected      0.31   0.58   2.10   9.44   38.0       from the scheduled moment
   service        0.29   0.51   1.20   3.02   11.7       from the actual send
 unanswered   10 due or sent, and never answered
-errors       2 reset
+errors       2 reset                                    in the whole run, warm-up included
                connection 3, message 9: reset by the peer
              10 timeout
                connection 17, message 4: no answer within 10 s
-generator    loop 46 % busy   cpu 0.52 cores   worst lag 0.30 ms   10.40 us of cpu per message
+generator    loop 46 % busy   cpu 0.52 cores   worst lag 0.30 ms   10.4 us of cpu per message
 verdict      VALID, the target kept up
 expectations PASS p99>5ms (was 2.10 ms)
              FAIL errors>0 (was 12)
@@ -272,7 +323,7 @@ rate         49,998/s                                   3.2 MB/s each way   ever
 latency ms        p50    p90    p99  p99.9    max
   corrected      0.29   0.51   1.20   3.02   11.7       the same as service: a closed loop has no schedule
   service        0.29   0.51   1.20   3.02   11.7       from the actual send
-generator    loop 46 % busy   cpu 0.52 cores            10.40 us of cpu per message
+generator    loop 46 % busy   cpu 0.52 cores            10.4 us of cpu per message
 verdict      VALID, the target is the limit
 "
         );
@@ -296,7 +347,7 @@ verdict      VALID, the target is the limit
         let text = shown(&sample::generator_bound(), &[]);
         assert!(
             text.contains(
-                "\ngenerator    2 loops, one 99 % busy   cpu 1.97 cores (0.20 of it waiting)   worst lag"
+                "\ngenerator    2 loops, one 99 % busy   cpu 1.97 cores (0.20 of it spinning)   worst lag"
             ),
             "{text}"
         );
@@ -313,7 +364,7 @@ verdict      INVALID, the target was not the limit: the loop was 99 % busy
             shown(&sample::empty(), &["p99>5ms"]),
             "
 load tcp://127.0.0.1:9999   10,000 connections   offered 50,000 msg/s   0 s (+ 3 s warm-up excluded)
-connections  0 open   0 refused   0 timed out
+connections  0 of 10,000 open   0 refused   0 timed out
 rate         0/s of 50,000 (0.0 %)                      0 B/s each way
 latency      nothing was answered
 generator    loop 0 % busy   cpu 0.00 cores
@@ -321,6 +372,57 @@ verdict      INTERRUPTED: this is what was found until then
 expectations FAIL p99>5ms (nothing was measured)
 "
         );
+    }
+
+    #[test]
+    fn connections_that_were_not_made_are_missed() {
+        let few = Connections { wanted: 30_000, opened: 19_989, open: 19_936, ..Connections::default() };
+        let mut report = Report { connections: few, ..sample::open() };
+        report.errors.add(ErrorKind::DescriptorLimit, 10_011);
+        let row =
+            "\nconnections  19,936 of 30,000 open   0 refused   0 timed out   10,011 without a descriptor   ";
+        let text = shown(&report, &[]);
+        assert!(text.contains(row), "{text}");
+    }
+
+    #[test]
+    fn where_nothing_is_answered_nothing_is_said_of_answers() {
+        let blocks = Report { corrected: nanos(), service: nanos(), unanswered: 1024, ..sample::closed() };
+        let text = report(&blocks, Protocol::Discard, &[]);
+        assert!(!text.contains("latency") && !text.contains("answer"), "{text}");
+        let text = report(&blocks, Protocol::Source, &[]);
+        assert!(
+            text.contains("\nrate         49,998 blocks/s of 64 bytes   ") && text.contains("per block\n"),
+            "{text}"
+        );
+        let datagrams = Report { udp: sample::udp().udp, ..blocks };
+        let text = report(&datagrams, Protocol::Discard, &[]);
+        assert!(text.contains("\ndatagrams    50,000 sent\n"), "{text}");
+    }
+
+    #[test]
+    fn a_verdict_does_not_praise_a_target_that_fails() {
+        let silent = Report { requests: 0, ..sample::open() };
+        assert!(shown(&silent, &[]).contains("VALID, the target answered nothing"));
+        let wrong = Report { mismatches: 1, ..sample::open() };
+        assert!(shown(&wrong, &[]).contains("VALID, the target is WRONG"));
+    }
+
+    #[test]
+    fn a_loop_that_had_to_wait_for_a_processor_says_so() {
+        let starved = Generator { busy: 0.93, ..sample::open().generator };
+        let text = shown(&Report { generator: starved, ..sample::open() }, &[]);
+        assert!(
+            text.contains("\ngenerator    loop 93 % busy, 41 % without a core   cpu 0.52 cores   worst"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_a_message_costs_has_three_digits() {
+        for (micros, text) in [(0.023, "0.02"), (2.22, "2.22"), (57.42, "57.4"), (20_678.2, "20,678")] {
+            assert_eq!(cost(micros), text);
+        }
     }
 
     #[test]
