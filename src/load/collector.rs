@@ -25,6 +25,8 @@ pub(super) struct Collector<'a> {
     total: Tally,
     /// Seconds not all threads have ended yet: what there is, and how many have.
     seconds: BTreeMap<u64, (Second, usize)>,
+    /// Connections made before the start.
+    made: u64,
     measured: usize,
     finished: usize,
     due: u64,
@@ -42,6 +44,7 @@ impl<'a> Collector<'a> {
             observe,
             total: Tally::new(),
             seconds: BTreeMap::new(),
+            made: 0,
             measured: 0,
             finished: 0,
             due: 0,
@@ -64,8 +67,7 @@ impl<'a> Collector<'a> {
         let threads = starts.len();
         match self.await_connections(told, threads)? {
             Some(why) if !stop.is_stopped() => {
-                let target = self.plan.targets.first().map_or_else(String::new, Address::to_string);
-                return Err(Failure::NoConnection { target, why });
+                return Err(self.nobody(&why));
             }
             _ => {}
         }
@@ -99,8 +101,9 @@ impl<'a> Collector<'a> {
                     let second = Second { open: open.iter().sum(), ..empty(0, true) };
                     (self.observe)(&second);
                 }
-                Ok(Message::Opened { number, open: now, why_not }) => {
+                Ok(Message::Opened { number, open: now, made, why_not }) => {
                     open[number] = now;
+                    self.made += made;
                     why = why.or(why_not);
                     ready += 1;
                 }
@@ -109,6 +112,16 @@ impl<'a> Collector<'a> {
             }
         }
         Ok(why.filter(|_| open.iter().all(|open| *open == 0)))
+    }
+
+    fn nobody(&self, why: &str) -> Failure {
+        let target = self.plan.targets.first().map_or_else(String::new, Address::to_string);
+        if self.made > 0 {
+            return Failure::NoneLeft { target, why: why.to_owned() };
+        }
+        // Which of them it was is of no interest where all are the same.
+        let why = why.split_once("was not made: ").map_or(why, |(_, why)| why);
+        Failure::NoConnection { target, why: why.to_owned() }
     }
 
     fn take(&mut self, message: Message, threads: usize) -> Result<(), Failure> {
@@ -207,7 +220,7 @@ impl<'a> Collector<'a> {
             verdict: Verdict::Interrupted,
         };
         if !stop.is_stopped() {
-            report.verdict = decide(plan, &report);
+            report.verdict = decide(&report);
         }
         report
     }

@@ -46,6 +46,13 @@ pub enum Failure {
         /// E.g. `refused: nobody listens there`.
         why: String,
     },
+    /// Connections were made, and all were lost before the run began.
+    NoneLeft {
+        /// E.g. `tcp://127.0.0.1:9999`.
+        target: String,
+        /// What ended the first one.
+        why: String,
+    },
     /// The system refused what a run needs.
     SetUp {
         /// E.g. `starting a thread`.
@@ -61,6 +68,12 @@ impl fmt::Display for Failure {
             Self::NoConnection { target, why } => {
                 write!(f, "not one connection to {target} could be made: {why}")
             }
+            Self::NoneLeft { target, why } => {
+                write!(
+                    f,
+                    "connections to {target} were made, and all were lost before the first request: {why}"
+                )
+            }
             Self::SetUp { what, source } => write!(f, "{what} failed: {source}"),
         }
     }
@@ -74,7 +87,7 @@ pub(super) enum Message {
     /// So many connections of thread `number` are open while more are made.
     Opening { number: usize, open: u64 },
     /// Every connection was tried.
-    Opened { number: usize, open: u64, why_not: Option<String> },
+    Opened { number: usize, open: u64, made: u64, why_not: Option<String> },
     /// What was counted in second `number`, or a part of it.
     Piece { number: u64, ends: bool, tally: Box<Tally>, warmup: Option<Box<Tally>> },
     /// What is measured has ended, and what it cost.

@@ -14,7 +14,7 @@ use super::text::targets;
 use super::{Watch, could_not};
 use crate::address::Address;
 use crate::cli::exit::{Exit, Failure};
-use crate::load::{self, Arrival, Found, Judgement, Profile, Report, Verdict, judge, search};
+use crate::load::{self, Arrival, Found, Judgement, Plan, Profile, Report, Verdict, judge, search};
 
 /// One rate that was tried.
 struct Step {
@@ -36,10 +36,7 @@ pub(super) fn run(options: &Options, find: &Find, watch: &Watch) -> Result<Exit,
     say(&mut out, is_text, &title(options, find));
     let found = search(find.first, |rate| {
         plan.arrival = Arrival::Open(Profile::constant(rate));
-        let progress = Progress::new(watch.level);
-        let ran = load::run(&plan, &watch.stop, &mut |second| progress.second(second));
-        progress.finish();
-        match ran {
+        match try_rate(&plan, watch) {
             Ok(report) => {
                 let judgement = judge(rate, &find.goal, &options.fail_if, &report);
                 let step = Step { rate, judgement: judgement.clone(), report };
@@ -63,6 +60,18 @@ pub(super) fn run(options: &Options, find: &Find, watch: &Watch) -> Result<Exit,
     });
     out.finish()?;
     Ok(exit(&found, &steps, watch.interrupt.signal()))
+}
+
+/// A run in which the generator was the limit says nothing about the target: it is tried once more.
+fn try_rate(plan: &Plan, watch: &Watch) -> Result<Report, load::Failure> {
+    let once = || {
+        let progress = Progress::new(watch.level);
+        let ran = load::run(plan, &watch.stop, &mut |second| progress.second(second));
+        progress.finish();
+        ran
+    };
+    let first = once()?;
+    if matches!(first.verdict, Verdict::GeneratorBound { .. }) { once() } else { Ok(first) }
 }
 
 /// The steps belong to the result, unless that is one object.

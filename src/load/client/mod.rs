@@ -173,7 +173,8 @@ impl Line {
         let source = shared.script.protocol() == Target::Source;
         if owed > 0 || self.received > 0 || self.state == State::Greeting {
             shared.error(ErrorKind::Truncated, || {
-                format!("connection {number}: closed by the target with {owed} answers owed")
+                let owed = if owed == 1 { "an answer".to_owned() } else { format!("{owed} answers") };
+                format!("connection {number}: closed by the target with {owed} owed")
             });
         } else {
             let what = if source { "stream" } else { "connection, owing nothing" };

@@ -43,7 +43,9 @@ impl Line {
         let is_source = shared.script.protocol() == Target::Source;
         let under_way = self.sent - self.answered;
         if !is_source && total as u64 > under_way.saturating_mul(len as u64) {
-            return Err(Unexpected::Surplus(total as u64 - under_way * len as u64));
+            let surplus = total as u64 - under_way * len as u64;
+            let is_first = under_way == 0 && !self.fruitful;
+            return Err(if is_first { Unexpected::Unasked(surplus) } else { Unexpected::Surplus(surplus) });
         }
         if shared.verify {
             let place = (self.answered, received);
@@ -147,6 +149,8 @@ impl Line {
 /// What came is not what was to come.
 enum Unexpected {
     Surplus(u64),
+    /// The target speaks first.
+    Unasked(u64),
     Mismatch(Mismatch),
 }
 
@@ -160,6 +164,12 @@ impl fmt::Display for Unexpected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Surplus(bytes) => write!(f, "{bytes} bytes more than were asked for"),
+            Self::Unasked(bytes) => {
+                write!(
+                    f,
+                    "{bytes} bytes before anything was asked; if the target speaks first, --banner TEXT says what"
+                )
+            }
             Self::Mismatch(mismatch) => mismatch.fmt(f),
         }
     }

@@ -115,9 +115,10 @@ impl Line {
 
     #[cold]
     fn fail_timeout(&mut self, shared: &Shared, cx: &mut Context<'_>) {
-        let (number, message, ms) = (self.number, self.answered, shared.timeout / 1_000_000);
+        let (number, message) = (self.number, self.answered);
+        let limit = std::time::Duration::from_nanos(shared.timeout);
         shared.error(ErrorKind::Timeout, || {
-            format!("connection {number}, message {message}: no answer within {ms} ms")
+            format!("connection {number}, message {message}: no answer within {limit:?}")
         });
         self.state = State::Failed;
         cx.close();

@@ -170,7 +170,7 @@ fn no_answer_in_time_is_an_error_and_ends_the_connection() {
     assert!(bench.pair.close_reason().is_some());
     let tally = bench.shared.tally.borrow();
     assert_eq!(tally.errors.of(ErrorKind::Timeout), 1);
-    assert_eq!(tally.examples[0].text, "connection 0, message 0: no answer within 1000 ms");
+    assert_eq!(tally.examples[0].text, "connection 0, message 0: no answer within 1s");
 }
 
 #[test]

@@ -24,6 +24,9 @@ const TICK: u64 = 10_000_000;
 /// A slot that is closer than this, in nanoseconds, is waited for without sleeping: a sleep and its end take about as long.
 const SPIN: u64 = 50_000;
 
+/// Asking in vain takes less than this, in nanoseconds; else something else ran meanwhile.
+const INTERRUPTED: u64 = 20_000;
+
 /// Connections that are told to begin before the first answers are looked at.
 const BURST: usize = 64;
 
@@ -113,8 +116,10 @@ impl Worker {
             self.watch_opening(now);
             self.wait(now)?;
         }
+        let made = self.shared.tally.borrow().connections.opened;
         let why_not = self.shared.tally.borrow().examples.first().map(|example| example.text.clone());
-        self.tell(Message::Opened { number: self.orders.number, open: self.shared.open.get(), why_not });
+        let (number, open) = (self.orders.number, self.shared.open.get());
+        self.tell(Message::Opened { number, open, made, why_not });
         let Ok(start) = self.orders.go.recv() else { return Ok(()) };
         std::thread::sleep(Duration::from_nanos(start.saturating_sub(self.shared.time.now())));
         self.start(start);
@@ -330,8 +335,9 @@ impl Worker {
     fn spin(&mut self, now: u64) -> Result<(), Failure> {
         let settled = self.shared.settled.get();
         self.turn(Some(Duration::ZERO))?;
-        if self.shared.settled.get() == settled {
-            self.spun += self.shared.time.now() - now;
+        let took = self.shared.time.now() - now;
+        if self.shared.settled.get() == settled && took < INTERRUPTED {
+            self.spun += took;
         }
         Ok(())
     }
