@@ -79,6 +79,7 @@ fn main() {
         && after.slots == before.slots
         && after.private_kb <= before.private_kb + SLACK_KB;
     println!("{}", if is_flat { "flat" } else { "NOT FLAT" });
+    drop(server);
     std::process::exit(i32::from(!is_flat));
 }
 
