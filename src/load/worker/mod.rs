@@ -351,7 +351,7 @@ impl Worker {
         let slot = self.next_slot();
         let opening = match self.shared.phase.get() {
             Phase::Ending => NEVER,
-            _ => self.opening.next_at(self.shared.in_flight.get()),
+            phase => self.opening.next_at(self.shared.in_flight.get(), phase == Phase::Running),
         };
         slot.min(opening).min(self.next_tick).min(self.next_cut)
     }
