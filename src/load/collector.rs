@@ -5,9 +5,10 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use super::plan::{Arrival, Plan};
+use super::profile::Schedule;
 use super::report::{Generator, Report, Second, Verdict};
 use super::run::{Failure, Message, Stop};
-use super::shared::nanos;
+use super::shared::{NEVER, nanos};
 use super::tally::{Tally, add};
 use super::verdict::decide;
 use super::worker::SECOND;
@@ -28,7 +29,8 @@ pub(super) struct Collector<'a> {
     /// Connections made before the start.
     made: u64,
     measured: usize,
-    finished: usize,
+    /// Of each thread that has finished: its last second, and its connections open then.
+    gone: Vec<(u64, u64)>,
     due: u64,
     cpu: Duration,
     spun: Duration,
@@ -46,7 +48,7 @@ impl<'a> Collector<'a> {
             seconds: BTreeMap::new(),
             made: 0,
             measured: 0,
-            finished: 0,
+            gone: Vec::new(),
             due: 0,
             cpu: Duration::ZERO,
             spun: Duration::ZERO,
@@ -77,7 +79,7 @@ impl<'a> Collector<'a> {
             // A thread that has gone has said why.
             let _ = start.send(self.start);
         }
-        while self.finished < threads {
+        while self.gone.len() < threads {
             match told.recv() {
                 Ok(message) => self.take(message, threads)?,
                 Err(_) => break,
@@ -131,16 +133,22 @@ impl<'a> Collector<'a> {
                 self.total.merge(&tally);
                 self.add_piece(number, &tally);
                 if let Some(warmup) = warmup {
-                    self.add_piece(number, &warmup);
+                    self.total.in_time += warmup.in_time;
+                    self.add_warmup(number, &warmup);
                 }
                 if ends {
                     self.end_second(number, tally.open, threads);
                 }
             }
-            Message::Measured { ended, spent, spun } => self.note_spent(ended, &spent, spun),
-            Message::Finished { due } => {
+            Message::Measured { ended, wall, spent, spun } => {
+                self.ended = self.ended.max(ended);
+                self.measured += 1;
+                self.note_spent(wall, &spent, spun);
+            }
+            Message::Finished { due, last, open } => {
                 self.due += due;
-                self.finished += 1;
+                self.gone.push((last, open));
+                self.show_ended(threads);
             }
             Message::Failed(failure) => return Err(failure),
         }
@@ -156,14 +164,31 @@ impl<'a> Collector<'a> {
         add(&mut second.service, &tally.service);
     }
 
+    /// What was due in the warm-up is shown in its seconds only, so that the others add up to what was measured.
+    fn add_warmup(&mut self, number: u64, tally: &Tally) {
+        if number * SECOND <= nanos(self.plan.warmup) {
+            self.add_piece(number, tally);
+        }
+    }
+
     /// A thread has ended this second; once all have, it is shown.
     fn end_second(&mut self, number: u64, open: u64, threads: usize) {
         let Some((second, ended)) = self.seconds.get_mut(&number) else { return };
         second.open += open;
         *ended += 1;
-        if *ended == threads
-            && let Some((second, _)) = self.seconds.remove(&number)
-        {
+        self.show_ended(threads);
+    }
+
+    /// Shows every second that all threads have ended, or had finished before.
+    fn show_ended(&mut self, threads: usize) {
+        while let Some(entry) = self.seconds.first_entry() {
+            let gone = self.gone.iter().filter(|(last, _)| last < entry.key());
+            let (count, open) = gone.fold((0, 0), |(count, sum), (_, open)| (count + 1, sum + open));
+            if entry.get().1 + count < threads {
+                break;
+            }
+            let (mut second, _) = entry.remove();
+            second.open += open;
             self.total.open = second.open;
             // What comes after the end is mostly nothing.
             let is_rest = self.measured == threads;
@@ -173,24 +198,35 @@ impl<'a> Collector<'a> {
         }
     }
 
-    fn note_spent(&mut self, ended: u64, spent: &ThreadTime, spun: Duration) {
-        let from = self.start + nanos(self.plan.warmup);
-        self.ended = self.ended.max(ended);
-        self.measured += 1;
+    fn note_spent(&mut self, wall: Duration, spent: &ThreadTime, spun: Duration) {
         self.cpu += spent.cpu;
         self.spun += spun;
-        let wall = Duration::from_nanos(ended.saturating_sub(from)).as_secs_f64();
-        if wall > 0.0 {
-            let busy = (spent.cpu + spent.waited).saturating_sub(spun).as_secs_f64() / wall;
+        if !wall.is_zero() {
+            let busy = (spent.cpu + spent.waited).saturating_sub(spun).as_secs_f64() / wall.as_secs_f64();
             self.busy = self.busy.max(busy.min(1.0));
         }
     }
 
+    /// When what is measured ends. Of a number of requests on a schedule not with the last answer, if that comes before the
+    /// next request would have been due: eleven requests at 10/s take 1.1 s.
+    fn offered_until(&self, stop: &Stop) -> Option<u64> {
+        let (Arrival::Open(profile), Some(requests)) = (self.plan.arrival, self.plan.requests) else {
+            return None;
+        };
+        let schedule = Schedule::new(profile, self.plan.warmup, self.plan.duration.unwrap_or_default());
+        let until = schedule.slot(requests);
+        let end = self.plan.duration.map_or(NEVER, |duration| nanos(self.plan.warmup + duration));
+        (until < end && !stop.is_stopped()).then(|| self.start + until)
+    }
+
     /// What was found.
     pub(super) fn report(self, stop: &Stop) -> Report {
+        let until = self.offered_until(stop);
         let Self { plan, total, .. } = self;
         let from = self.start + nanos(plan.warmup);
-        let seconds = self.ended.saturating_sub(from) as f64 / SECOND as f64;
+        let since = |moment: u64| moment.saturating_sub(from) as f64 / SECOND as f64;
+        let seconds = since(self.ended.max(until.unwrap_or(0)));
+        let offered = until.map_or(seconds, since);
         let has_udp = plan.targets.iter().any(|target| matches!(target, Address::Udp(_)));
         let closed = plan.arrival == Arrival::Closed;
         let mut connections = total.connections;
@@ -198,11 +234,12 @@ impl<'a> Collector<'a> {
         let mut report = Report {
             targets: plan.targets.clone(),
             arrival: plan.arrival,
-            offered_rate: (!closed && seconds > 0.0).then(|| self.due as f64 / seconds),
+            offered_rate: (!closed && offered > 0.0).then(|| self.due as f64 / offered),
             size: plan.exchange.content.size(),
             seconds,
             warmup: plan.warmup.as_secs_f64(),
             requests: total.requests,
+            answered_in_time: total.in_time,
             verified: total.verified,
             mismatches: total.mismatches,
             unanswered: self.due.saturating_sub(total.requests),

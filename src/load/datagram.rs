@@ -27,6 +27,8 @@ pub(super) struct Sender {
     number: u32,
     /// Requests sent.
     sent: u64,
+    /// The first one of the measured time.
+    measured: u64,
     /// The first one not yet settled; `under_way` holds it and all after it.
     first: u64,
     under_way: VecDeque<Entry>,
@@ -50,6 +52,7 @@ impl Sender {
             shared: Rc::clone(shared),
             number,
             sent: 0,
+            measured: 0,
             first: 0,
             under_way: VecDeque::new(),
             unanswered: 0,
@@ -162,7 +165,8 @@ impl Sender {
     }
 
     fn note_late(&mut self, shared: &Shared, seq: u64) {
-        let mut tally = shared.tally.borrow_mut();
+        let is_measured = seq >= self.measured;
+        let mut tally = if is_measured { shared.tally.borrow_mut() } else { shared.warmup.borrow_mut() };
         match self.lost.iter().position(|lost| *lost == seq) {
             Some(at) => {
                 self.lost.remove(at);
@@ -243,9 +247,12 @@ impl Sender {
         shared.note_sent(stamp.due, shared.script.request_len);
         let mut tally = shared.tally_of(stamp.due);
         tally.udp.sent += 1;
+        drop(tally);
+        if stamp.due < shared.measure_from.get() {
+            self.measured = self.sent;
+        }
         if shared.script.protocol() == Target::Discard {
-            tally.requests += 1;
-            shared.settled.set(shared.settled.get() + 1);
+            shared.note_moved(stamp.due, stamp.sent, 1);
             self.first += 1;
         } else {
             self.under_way.push_back(Entry { stamp, answered: false });

@@ -68,14 +68,17 @@ impl Opening {
         self.again.push_back((at, ended));
     }
 
-    /// The connection to begin now, if any.
-    pub(super) fn take(&mut self, now: u64, in_flight: usize) -> Option<Begin> {
+    /// The connection to begin now, if any. Before the run starts nobody is tried twice: where some targets never answer, it would
+    /// never start.
+    pub(super) fn take(&mut self, now: u64, in_flight: usize, is_started: bool) -> Option<Begin> {
         if in_flight >= self.most || now < self.not_before {
             return None;
         }
         let begin = if self.next < self.count {
             self.next += 1;
             Begin::First(self.next - 1)
+        } else if !is_started {
+            return None;
         } else {
             let at = self.again.iter().position(|(at, _)| *at <= now)?;
             Begin::Again(self.again.remove(at)?.1)
@@ -85,12 +88,14 @@ impl Opening {
     }
 
     /// When there is something to begin next; [`NEVER`] when there is not.
-    pub(super) fn next_at(&self, in_flight: usize) -> u64 {
+    pub(super) fn next_at(&self, in_flight: usize, is_started: bool) -> u64 {
         if in_flight >= self.most {
             return NEVER;
         }
         let wanted = if self.next < self.count {
             0
+        } else if !is_started {
+            NEVER
         } else {
             self.again.iter().map(|(at, _)| *at).min().unwrap_or(NEVER)
         };
@@ -112,9 +117,9 @@ mod tests {
     #[test]
     fn no_more_are_in_the_making_than_a_backlog_holds() {
         let mut opening = Opening::new(1000, None, 1, 0);
-        let begun = (0..).take_while(|n| opening.take(0, *n).is_some()).count();
+        let begun = (0..).take_while(|n| opening.take(0, *n, false).is_some()).count();
         assert_eq!(begun, IN_FLIGHT);
-        assert_eq!(opening.take(0, IN_FLIGHT - 1), Some(Begin::First(IN_FLIGHT)));
+        assert_eq!(opening.take(0, IN_FLIGHT - 1, false), Some(Begin::First(IN_FLIGHT)));
     }
 
     #[test]
@@ -123,10 +128,10 @@ mod tests {
         let mut begun = Vec::new();
         let mut now = 0;
         while !opening.is_first_round_over() {
-            while opening.take(now, 0).is_some() {
+            while opening.take(now, 0, false).is_some() {
                 begun.push(now / MS);
             }
-            now = opening.next_at(0).max(now);
+            now = opening.next_at(0, false).max(now);
         }
         assert_eq!(begun, [0, 10, 20, 30, 40]);
     }
@@ -137,10 +142,19 @@ mod tests {
         opening.add(untried(7), 0);
         opening.add(Ended { hopeless: true, ..untried(8) }, 0);
         opening.add(Ended { in_vain: false, ..untried(9) }, 0);
-        assert_eq!(opening.take(0, 0), Some(Begin::Again(Ended { in_vain: false, ..untried(9) })));
-        assert_eq!(opening.take(0, 0), None);
-        assert_eq!(opening.next_at(0), REST);
-        assert_eq!(opening.take(REST, 0), Some(Begin::Again(untried(7))));
-        assert_eq!(opening.next_at(0), NEVER);
+        assert_eq!(opening.take(0, 0, true), Some(Begin::Again(Ended { in_vain: false, ..untried(9) })));
+        assert_eq!(opening.take(0, 0, true), None);
+        assert_eq!(opening.next_at(0, true), REST);
+        assert_eq!(opening.take(REST, 0, true), Some(Begin::Again(untried(7))));
+        assert_eq!(opening.next_at(0, true), NEVER);
+    }
+
+    #[test]
+    fn nobody_is_tried_twice_before_the_start() {
+        let mut opening = Opening::new(1, None, 1, 0);
+        assert_eq!(opening.take(0, 0, false), Some(Begin::First(0)));
+        opening.add(untried(0), 0);
+        assert_eq!((opening.take(REST, 0, false), opening.next_at(0, false)), (None, NEVER));
+        assert_eq!(opening.take(REST, 0, true), Some(Begin::Again(untried(0))));
     }
 }

@@ -24,7 +24,10 @@ pub struct Report {
     pub warmup: f64,
     /// Requests of the measured time that were answered (discard: taken by the kernel; source: blocks of `size` bytes).
     pub requests: u64,
-    /// Of these, those whose every byte was compared.
+    /// Answers that came in the measured time: without what was still answered after its end, with what was due before its
+    /// start. What the target did in that time.
+    pub answered_in_time: u64,
+    /// Of the requests, those whose every byte was compared.
     pub verified: u64,
     /// Places where a byte was not what it should be.
     pub mismatches: u64,
@@ -57,10 +60,17 @@ pub struct Report {
 }
 
 impl Report {
-    /// Answered requests per second.
+    /// Answers per second of the measured time. A queue that is worked off after its end was not achieved in it.
     #[must_use]
     pub fn achieved_rate(&self) -> f64 {
-        if self.seconds > 0.0 { self.requests as f64 / self.seconds } else { 0.0 }
+        if self.seconds > 0.0 { self.answered_in_time as f64 / self.seconds } else { 0.0 }
+    }
+
+    /// Processor time of the generator for each answer, in microseconds, without what it only waited; `None` without answers.
+    #[must_use]
+    pub fn cpu_us_per_request(&self) -> Option<f64> {
+        let spent = self.generator.cpu.saturating_sub(self.generator.spun).as_secs_f64() * 1e6;
+        (self.answered_in_time > 0).then(|| spent / self.answered_in_time as f64)
     }
 }
 

@@ -90,10 +90,10 @@ pub(super) enum Message {
     Opened { number: usize, open: u64, made: u64, why_not: Option<String> },
     /// What was counted in second `number`, or a part of it.
     Piece { number: u64, ends: bool, tally: Box<Tally>, warmup: Option<Box<Tally>> },
-    /// What is measured has ended, and what it cost.
-    Measured { ended: u64, spent: ThreadTime, spun: Duration },
-    /// All is done; so many requests were due in the measured time.
-    Finished { due: u64 },
+    /// What is measured has ended, and what it cost, in how long: that is known a little later.
+    Measured { ended: u64, wall: Duration, spent: ThreadTime, spun: Duration },
+    /// All is done: so many requests were due in the measured time; the last second handed over, and the connections open then.
+    Finished { due: u64, last: u64, open: u64 },
     /// A thread cannot go on.
     Failed(Failure),
 }

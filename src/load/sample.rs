@@ -33,6 +33,7 @@ pub(crate) fn open() -> Report {
         seconds: 30.0,
         warmup: 3.0,
         requests: 1_499_940,
+        answered_in_time: 1_499_940,
         verified: 1_499_940,
         mismatches: 0,
         unanswered: 10,
@@ -112,6 +113,7 @@ pub(crate) fn empty() -> Report {
     Report {
         seconds: 0.0,
         requests: 0,
+        answered_in_time: 0,
         verified: 0,
         unanswered: 0,
         bytes_in: 0,

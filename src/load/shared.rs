@@ -122,7 +122,7 @@ pub(super) struct Shared {
     /// Requests sent, and those of them that will not be answered any more or are answered.
     pub(super) sent: Cell<u64>,
     pub(super) settled: Cell<u64>,
-    /// When the last answer came, or was given up.
+    /// When the last answer came; without answers, when the last request went or came.
     pub(super) last: Cell<u64>,
     /// Requests of the measured time that were sent.
     pub(super) counted: Cell<u64>,
@@ -175,12 +175,27 @@ impl Shared {
         self.settled.set(self.settled.get() + 1);
         self.last.set(now);
         let mut tally = self.tally_of(stamp.due);
+        if now < self.end.get() {
+            // What the warm-up left behind is answered in place of what the end will cut off.
+            tally.in_time += u64::from(now >= self.measure_from.get());
+        }
         tally.requests += 1;
         tally.verified += u64::from(self.verify);
         tally.bytes_in += bytes as u64;
         tally.corrected.saturating_record(now.saturating_sub(stamp.due));
         if self.slots.is_some() {
             tally.service.saturating_record(now.saturating_sub(stamp.sent));
+        }
+    }
+
+    /// Notes requests that have no answer, and count when they go, or come, by themselves.
+    pub(super) fn note_moved(&self, due: u64, now: u64, count: u64) {
+        self.settled.set(self.settled.get() + count);
+        self.last.set(now);
+        let mut tally = self.tally_of(due);
+        tally.requests += count;
+        if now < self.end.get() {
+            tally.in_time += if now >= self.measure_from.get() { count } else { 0 };
         }
     }
 

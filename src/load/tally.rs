@@ -22,6 +22,8 @@ pub(super) struct Stamp {
 #[derive(Clone)]
 pub(super) struct Tally {
     pub(super) requests: u64,
+    /// Answers that came in the measured time, whenever what they answer was due.
+    pub(super) in_time: u64,
     pub(super) verified: u64,
     pub(super) mismatches: u64,
     pub(super) bytes_in: u64,
@@ -42,6 +44,7 @@ impl Tally {
     pub(super) fn new() -> Self {
         Self {
             requests: 0,
+            in_time: 0,
             verified: 0,
             mismatches: 0,
             bytes_in: 0,
@@ -110,6 +113,7 @@ impl Tally {
         merge_connections(&mut self.connections, &more.connections);
         add(&mut self.connect, &more.connect);
         self.requests += more.requests;
+        self.in_time += more.in_time;
         self.verified += more.verified;
         self.bytes_in += more.bytes_in;
         self.bytes_out += more.bytes_out;

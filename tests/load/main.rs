@@ -6,5 +6,6 @@
 mod plans;
 mod servers;
 mod smoke;
+mod sums;
 mod truth;
 mod wrong;

@@ -250,6 +250,7 @@ mod tests {
         Report {
             offered_rate: Some(rate),
             requests: 30 * rate.to_string().parse::<u64>().unwrap(),
+            answered_in_time: 30 * rate.to_string().parse::<u64>().unwrap(),
             ..sample::open()
         }
     }

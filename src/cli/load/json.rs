@@ -38,6 +38,7 @@ struct Document {
     warmup_seconds: f64,
     size: usize,
     requests: u64,
+    answered_in_time: u64,
     verified: u64,
     mismatches: u64,
     unanswered: u64,
@@ -76,6 +77,7 @@ impl Document {
             warmup_seconds: report.warmup,
             size: report.size,
             requests: report.requests,
+            answered_in_time: report.answered_in_time,
             verified: report.verified,
             mismatches: report.mismatches,
             unanswered: report.unanswered,
@@ -241,13 +243,12 @@ struct Spent {
 impl Spent {
     fn of(generator: &Generator, report: &Report) -> Self {
         let Generator { loops, cpu, spun, busy } = *generator;
-        // Without what a fine schedule waits without sleeping: it costs the same whatever is sent.
-        let each = cpu.saturating_sub(spun).as_secs_f64() * 1e6 / report.requests as f64;
         Self {
             loops,
             cpu_seconds: cpu.as_secs_f64(),
             spun_seconds: spun.as_secs_f64(),
-            cpu_us_per_request: (report.requests > 0).then_some(each),
+            // Without what a fine schedule waits without sleeping: it costs the same whatever is sent.
+            cpu_us_per_request: report.cpu_us_per_request(),
             loop_busy: busy,
             schedule_lag_us: Lag::of(&report.lag),
         }

@@ -147,7 +147,12 @@ fn answered(report: &Report, protocol: Protocol) -> String {
 }
 
 fn bytes(report: &Report, protocol: Protocol) -> String {
-    let per_second = |bytes: u64| if report.seconds > 0.0 { bytes as f64 / report.seconds } else { 0.0 };
+    // What was answered after the end is in the bytes, and was not moved in that time.
+    let in_time = report.answered_in_time.min(report.requests).max(1) as f64 / report.requests.max(1) as f64;
+    let per_second = |bytes: u64| match report.seconds {
+        seconds if seconds > 0.0 => bytes as f64 / seconds * in_time,
+        _ => 0.0,
+    };
     let (sent, received) = (per_second(report.bytes_out), per_second(report.bytes_in));
     let is_even = (sent - received).abs() <= 0.01 * sent.max(received);
     let moved = match protocol {
@@ -244,9 +249,8 @@ fn generator(page: &mut Page, report: &Report, protocol: Protocol) {
         let _ = write!(main, "   worst lag {} ms", millis(report.lag.max() as f64));
     }
     let unit = if protocol == Protocol::Source { "block" } else { "message" };
-    let each = of.cpu.saturating_sub(of.spun).as_secs_f64() * 1e6 / report.requests as f64;
-    let remark =
-        if report.requests > 0 { format!("{} us of cpu per {unit}", cost(each)) } else { String::new() };
+    let each = report.cpu_us_per_request();
+    let remark = each.map_or_else(String::new, |each| format!("{} us of cpu per {unit}", cost(each)));
     page.row("generator", &main, &remark);
 }
 

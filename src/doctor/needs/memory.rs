@@ -64,9 +64,13 @@ fn memory(case: &Case<'_>) -> Check {
     let (question, there) = (case.question, case.machine.memory.room());
     let own = case.processes.total().saturating_mul(PROCESS);
     let connections = at_rest(case, question.model);
-    let room = there.map(|there| less(there, own));
-    let most = case.enough_for(room, connections);
     let needed = connections.saturating_add(own);
+    // Processes that are taken as connections want them grow with these, but for one of each side.
+    let sides = u64::from(question.role.has_client()) + u64::from(question.role.has_server());
+    let fixed = if question.processes.is_some() { own } else { own.min(sides.saturating_mul(PROCESS)) };
+    let room = there.map(|there| less(there, fixed));
+    let grows = less(own, fixed);
+    let most = case.enough_for(room, connections.saturating_add(grows));
     let mut check = Check::new(Limit::Memory, Effect::Stops, needed, there, most);
     check.unit = Unit::Bytes;
     let why = format!(
@@ -77,7 +81,7 @@ fn memory(case: &Case<'_>) -> Check {
     );
     let check = check.saying(where_from(case), why);
     let check = if question.model == Model::Threads && question.role.has_server() {
-        let most = case.enough_for(room, at_rest(case, Model::Loop));
+        let most = case.enough_for(room, at_rest(case, Model::Loop).saturating_add(grows));
         check.without_root("serve --model loop, which has no thread for each", most)
     } else {
         check

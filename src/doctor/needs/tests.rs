@@ -247,6 +247,13 @@ fn memory_counts_both_ends_the_processes_and_the_model() {
 }
 
 #[test]
+fn memory_is_enough_for_some_however_many_are_asked_for() {
+    let enough = |connections| find(&machine(), &asked(connections, |_| {}), Limit::Memory).most.unwrap();
+    let (few, many) = (enough(20_000), enough(100_000_000));
+    assert!(many > 2_000_000 && many < few, "{many} {few}");
+}
+
+#[test]
 fn a_udp_server_has_one_socket_for_all() {
     let question = asked(1_000_000, |question| {
         question.role = Role::Server;

@@ -160,6 +160,8 @@ impl Line {
             self.state = State::Ready;
             self.go_on(shared, now, Why::Opened, cx);
         } else {
+            // No request is under way yet: the banner is waited for as long as an answer would be.
+            self.only.sent = now;
             self.state = State::Greeting;
         }
     }
@@ -200,7 +202,9 @@ impl Line {
             shared.open.set(shared.open.get() - 1);
         }
         shared.settled.set(shared.settled.get() + owed);
-        let in_vain = self.state == State::New || (owed > 0 && !self.fruitful);
+        // Whom the target turns away at once would come back at once. Discard never has an answer.
+        let is_turned_away = !self.fruitful && !self.old && shared.script.protocol() != Target::Discard;
+        let in_vain = self.state == State::New || is_turned_away;
         let ended = Ended { number: self.number, carry: self.carry(), in_vain, hopeless: false };
         shared.ended.borrow_mut().push(ended);
     }

@@ -123,10 +123,12 @@ impl Line {
     /// What comes without being asked for has no latency.
     fn note_blocks(&mut self, shared: &Shared, complete: u64, now: u64, cx: &mut Context<'_>) {
         self.answered += complete;
-        shared.settled.set(shared.settled.get() + complete);
-        if shared.phase.get() == Phase::Running {
+        self.fruitful |= complete > 0;
+        if shared.phase.get() != Phase::Running {
+            shared.settled.set(shared.settled.get() + complete);
+        } else if complete > 0 {
+            shared.note_moved(now, now, complete);
             let mut tally = shared.tally_of(now);
-            tally.requests += complete;
             tally.verified += if shared.verify { complete } else { 0 };
             tally.bytes_in += complete * shared.script.reply_len as u64;
             drop(tally);

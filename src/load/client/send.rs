@@ -21,6 +21,7 @@ impl Line {
                     cx.want_writable();
                 }
             }
+            Target::Discard => self.pour_due(shared, now, why, cx),
             _ if shared.slots.is_some() => self.send_due(shared, now, why, cx),
             _ => {
                 while self.sent - self.answered < shared.pipeline && shared.may_send() {
@@ -37,13 +38,34 @@ impl Line {
         }
         let was_free = why == Why::Woken && self.sent == self.answered;
         while self.due <= now && self.sent - self.answered < shared.pipeline {
-            let due = self.due;
-            if was_free {
-                shared.note_lag(due, now);
-            }
-            self.send(shared, Stamp { due, sent: now }, cx);
-            self.round += 1;
+            self.send_next_due(shared, now, was_free, cx);
+        }
+    }
+
+    #[inline]
+    fn send_next_due(&mut self, shared: &Shared, now: u64, was_free: bool, cx: &mut Context<'_>) {
+        let due = self.due;
+        if was_free {
+            shared.note_lag(due, now);
+        }
+        self.send(shared, Stamp { due, sent: now }, cx);
+        self.round += 1;
+        self.find_due(shared);
+    }
+
+    /// Discard, open arrival: what is due, as far as the connection takes it. What it does not take waits to be sent, not in
+    /// memory, and was not sent when the run ends.
+    fn pour_due(&mut self, shared: &Shared, now: u64, why: Why, cx: &mut Context<'_>) {
+        if self.due == NEVER {
             self.find_due(shared);
+        }
+        // Whether something waited in this process when its moment came is all that tells whose fault lateness is.
+        let was_free = why == Why::Woken && cx.room() > 0;
+        while self.due <= now && cx.room() > 0 {
+            self.send_next_due(shared, now, was_free, cx);
+        }
+        if self.due <= now {
+            cx.want_writable();
         }
     }
 
@@ -65,16 +87,17 @@ impl Line {
         shared.note_sent(stamp.due, shared.script.request_len);
         if shared.script.protocol() == Target::Discard {
             self.answered += 1;
-            shared.settled.set(shared.settled.get() + 1);
-            shared.tally_of(stamp.due).requests += 1;
+            shared.note_moved(stamp.due, stamp.sent, 1);
         }
     }
 
-    /// Discard, closed arrival: as much as the connection takes.
+    /// Discard: as much as the connection takes.
     pub(super) fn pour(&mut self, shared: &Shared, cx: &mut Context<'_>) {
         let now = shared.time.now();
-        if self.state != State::Ready || shared.slots.is_some() || self.end_if_old(cx) {
+        if self.state != State::Ready || shared.script.protocol() != Target::Discard || self.end_if_old(cx) {
             return;
+        } else if shared.slots.is_some() {
+            return self.pour_due(shared, now, Why::Answered, cx);
         }
         let mut room = cx.room();
         while room > 0 && shared.may_send() {
@@ -93,10 +116,13 @@ impl Line {
         }
         let now = shared.time.now();
         self.old |= self.until <= now;
+        if self.state == State::Greeting && now.saturating_sub(self.only.sent) >= shared.timeout {
+            return self.fail_timeout(shared, "no banner", cx);
+        }
         if self.sent > self.answered && shared.script.protocol() != Target::Source {
             let oldest = self.stamp(self.answered).sent;
             if now.saturating_sub(oldest) >= shared.timeout {
-                return self.fail_timeout(shared, cx);
+                return self.fail_timeout(shared, "no answer", cx);
             }
         }
         if self.state == State::Ready {
@@ -114,11 +140,11 @@ impl Line {
     }
 
     #[cold]
-    fn fail_timeout(&mut self, shared: &Shared, cx: &mut Context<'_>) {
+    fn fail_timeout(&mut self, shared: &Shared, what: &str, cx: &mut Context<'_>) {
         let (number, message) = (self.number, self.answered);
         let limit = std::time::Duration::from_nanos(shared.timeout);
         shared.error(ErrorKind::Timeout, || {
-            format!("connection {number}, message {message}: no answer within {limit:?}")
+            format!("connection {number}, message {message}: {what} within {limit:?}")
         });
         self.state = State::Failed;
         cx.close();

@@ -11,7 +11,7 @@ use crate::load::client::{Client, not_connected};
 use crate::load::datagram::Sender;
 use crate::load::opening::{Begin, untried};
 use crate::load::plan::Close;
-use crate::load::shared::Carry;
+use crate::load::shared::{Carry, Phase};
 use crate::os::datagrams::DatagramPort;
 use crate::os::dial::{Dial, dial};
 use crate::session::ConnectError;
@@ -27,7 +27,8 @@ impl Worker {
     /// Begins the connections whose time has come, and says what time it is then.
     pub(super) fn begin_connections(&mut self) -> u64 {
         let mut now = self.shared.time.now();
-        while let Some(begin) = self.opening.take(now, self.shared.in_flight.get()) {
+        let is_started = self.shared.phase.get() != Phase::Opening;
+        while let Some(begin) = self.opening.take(now, self.shared.in_flight.get(), is_started) {
             match begin {
                 Begin::First(local) => {
                     let number = local * self.orders.plan.loops + self.orders.number;

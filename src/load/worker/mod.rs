@@ -1,6 +1,7 @@
 //! One thread of a run: a reactor, its connections, and the moments at which something is to be done.
 
 mod connect;
+mod ending;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -66,6 +67,10 @@ pub(super) struct Worker {
     armed: u64,
     /// Whole seconds handed over.
     seconds: u64,
+    /// Open arrival: when last all that was due was sent and answered.
+    content: u64,
+    /// Requests sent, and when there were fewer.
+    progress: (u64, u64),
     /// Whether there is another processor for the target, and the time that waiting without sleep has taken.
     may_spin: bool,
     spun: u64,
@@ -101,6 +106,8 @@ impl Worker {
             next_cut: now + SECOND,
             armed: NEVER,
             seconds: 0,
+            content: 0,
+            progress: (0, 0),
             may_spin: online_processors() > 1,
             spun: 0,
             spent: ThreadTime::default(),
@@ -228,50 +235,30 @@ impl Worker {
             self.reactor.wake(*token);
             self.sweep = (self.sweep + 1) % self.tokens.len();
         }
-        if self.shared.phase.get() == Phase::Running && (now >= self.shared.end.get() || self.is_used_up(now))
-        {
+        self.note_progress(now);
+        let is_running = self.shared.phase.get() == Phase::Running;
+        if is_running && (now >= self.shared.end.get() || self.is_used_up() || self.is_given_up(now)) {
             self.end(now);
         }
     }
 
-    /// Whether all requests that were asked for are made and settled, or nobody is left who could answer.
-    fn is_used_up(&self, now: u64) -> bool {
-        let shared = &self.shared;
-        let made = match &self.cursor {
-            Some(cursor) => cursor.is_over() && shared.sent.get() >= self.due,
-            None => shared.left.get() == 0,
-        };
-        let patience = shared.timeout.max(2 * SECOND);
-        let is_silent = now.saturating_sub(shared.last.get().max(shared.start.get())) >= patience;
-        self.orders.plan.requests.is_some() && (made && shared.owed() == 0 || is_silent)
-    }
-
     /// Nothing new is begun.
     fn end(&mut self, now: u64) {
+        let read_at = now;
         let now = now.min(self.shared.end.get());
         self.cut(now);
         self.shared.end.set(now);
         self.shared.phase.set(Phase::Ending);
         self.next_cut = NEVER;
+        self.progress.1 = read_at;
         let spent = ThreadTime::now().since(&self.spent);
         let spun = Duration::from_nanos(self.spun);
-        // A number of requests is done with the last answer, not when that is noticed.
-        let last = self.shared.last.get();
-        let ended = if self.orders.plan.requests.is_some() && last > 0 { now.min(last) } else { now };
-        self.tell(Message::Measured { ended, spent, spun });
-    }
-
-    fn is_over(&self) -> bool {
-        if self.orders.stop.is_stopped() {
-            return true;
-        }
-        if self.shared.phase.get() != Phase::Ending {
-            return false;
-        }
-        let queued = self.cursor.is_some() && self.shared.sent.get() < self.due;
-        let waits = self.shared.owed() > 0 || queued;
-        let limit = self.shared.end.get().saturating_add(self.shared.timeout).saturating_add(SECOND);
-        !waits || self.shared.time.now() >= limit
+        // A number of requests is done with the last answer, not when that is noticed; none is done at once.
+        let (last, from) = (self.shared.last.get(), self.shared.measure_from.get());
+        let is_unanswered = last == 0 && self.shared.sent.get() > 0;
+        let ended = if self.is_used_up() && !is_unanswered { now.min(last.max(from)) } else { now };
+        let wall = Duration::from_nanos(read_at.saturating_sub(from));
+        self.tell(Message::Measured { ended, wall, spent, spun });
     }
 
     fn finish(mut self) {
@@ -279,9 +266,10 @@ impl Worker {
         if self.shared.phase.get() == Phase::Running {
             self.end(now);
         }
-        self.hand_over(self.seconds + 1, true);
+        let last = self.seconds + 1;
+        self.hand_over(last, true);
         let due = if self.cursor.is_some() { self.due_measured } else { self.shared.counted.get() };
-        self.tell(Message::Finished { due });
+        self.tell(Message::Finished { due, last, open: self.shared.open.get() });
     }
 
     /// Hands over what was counted up to each boundary that has passed: a whole second, or the end of the warm-up.
@@ -351,7 +339,7 @@ impl Worker {
         let slot = self.next_slot();
         let opening = match self.shared.phase.get() {
             Phase::Ending => NEVER,
-            _ => self.opening.next_at(self.shared.in_flight.get()),
+            phase => self.opening.next_at(self.shared.in_flight.get(), phase == Phase::Running),
         };
         slot.min(opening).min(self.next_tick).min(self.next_cut)
     }
