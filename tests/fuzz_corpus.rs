@@ -3,7 +3,7 @@
 //! A finding of the fuzzer becomes a file of the corpus, and a test where the mistake was. `ONELOOP_SEED_CORPUS=1 cargo
 //! test --test fuzz_corpus` writes the seeds anew that the fuzzer begins with; docs/reliability.md says how it is run.
 
-#![allow(clippy::unwrap_used, reason = "a test says with a panic what went wrong")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test says what went wrong")]
 
 #[path = "fuzz/bodies/mod.rs"]
 mod bodies;

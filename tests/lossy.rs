@@ -4,7 +4,12 @@
 //! so cannot reorder; netem could, and is not everywhere. So the link that reorders is a program of our own between two
 //! tun devices, tests/clients/reorder.py.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test says with a panic what went wrong")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test says with a panic what went wrong"
+)]
 #![cfg(target_os = "linux")]
 
 mod support;
