@@ -12,7 +12,8 @@ use oneloop::kernel::Planted;
 use oneloop::services::{Echo, Greet, GreetConfig};
 use oneloop::session::{CloseReason, DatagramContext, DatagramHandler, EachDatagram, Framed};
 use oneloop::testing::sim::{
-    Bug, Failure, Report, Simulation, Sound, run_seed, survives_any_kernel, survives_any_kernel_datagrams,
+    Bug, Failure, Kind, Report, Simulation, Sound, exhaust, replay, run_seed, survives_any_kernel,
+    survives_any_kernel_datagrams, survives_every_order,
 };
 
 /// How many seeds every `cargo test` lives through.
@@ -213,4 +214,102 @@ planted_bugs! {
     planted_bug_held_reply_forgotten: HeldReplyForgotten within 100,
     planted_bug_datagram_drain_hasty: DatagramDrainHasty within 100,
     planted_bug_kernel_drops_forgotten: KernelDropsForgotten within 100,
+}
+
+// ------------------------------------------------------------------------------------------ tiny worlds
+
+/// More worlds than any kind has: that all were gone through is what the tests are about.
+const ALL: u64 = 3_000_000;
+
+/// Lives through every world of a kind, of which there must be at least so many, and says how many there were.
+fn exhaust_all(kind: Kind, at_least: u64) {
+    let begin = Instant::now();
+    match exhaust::<Sound>(kind, ALL) {
+        Ok(done) => {
+            println!("{kind:?}: {} worlds in {:.1?}, all of them", done.worlds, begin.elapsed());
+            assert!(done.complete, "{kind:?} has more than {ALL} worlds");
+            assert!(done.worlds >= at_least, "{kind:?} has only {} worlds", done.worlds);
+            assert!(done.sum.connections >= done.worlds, "worlds in which nobody is served: {:?}", done.sum);
+        }
+        Err(found) => panic!("{found}"),
+    }
+}
+
+#[test]
+fn every_order_of_events_and_every_short_call_of_two_tiny_connections_is_survived() {
+    exhaust_all(Kind::Orders, 100_000);
+}
+
+#[test]
+fn every_way_two_tiny_connections_may_end_is_survived() {
+    exhaust_all(Kind::Endings, 200_000);
+}
+
+#[test]
+fn every_scarcity_of_a_tiny_world_is_survived() {
+    exhaust_all(Kind::Scarcity, 200_000);
+}
+
+#[test]
+fn every_three_faults_of_a_tiny_world_are_survived() {
+    exhaust_all(Kind::Faults, 200_000);
+}
+
+#[test]
+fn protocols_of_ones_own_survive_every_order() {
+    let worlds = survives_every_order(ALL, |_| Framed::new(LengthPrefixed::len16(2), Echo), b"\0\0", b"\0\0");
+    assert!((100..ALL).contains(&worlds), "{worlds} worlds");
+}
+
+#[test]
+#[should_panic(expected = "replay with: replay(Orders, &[")]
+fn a_protocol_that_depends_on_how_bytes_are_cut_does_not_survive_every_order() {
+    use oneloop::session::{Context, Service};
+
+    struct CountsReads;
+
+    impl Service for CountsReads {
+        fn on_frame(&mut self, _frame: &[u8], cx: &mut Context<'_>) {
+            cx.reply(b"x");
+        }
+    }
+    survives_every_order(ALL, |_| Framed::new(Raw, CountsReads), b"ab", b"x");
+}
+
+/// A world of this kind has the bug, the same one without it is sound, and its choices find it again.
+fn search<B: Bug>(kind: Kind) {
+    let Err(found) = exhaust::<B>(kind, ALL) else { panic!("{:?} is in no world of {kind:?}", B::PLANTED) };
+    println!("{:?}: {found}", B::PLANTED);
+    assert_eq!(replay::<B>(kind, &found.choices).expect_err("it replays"), found.what);
+    replay::<Sound>(kind, &found.choices).expect("without the bug it is sound");
+}
+
+/// One test per planted bug, with the kind of tiny world that has it.
+macro_rules! searched_bugs {
+    ($($test:ident: $bug:ident in $kind:ident,)*) => {
+        $(
+            #[test]
+            fn $test() {
+                #[derive(Debug)]
+                struct Plant;
+                impl Bug for Plant {
+                    const PLANTED: Planted = Planted::$bug;
+                }
+                search::<Plant>(Kind::$kind);
+            }
+        )*
+    };
+}
+
+searched_bugs! {
+    searched_bug_requeue_lost: RequeueLost in Scarcity,
+    searched_bug_read_closed_ignored: ReadClosedIgnored in Orders,
+    searched_bug_any_read_drains: AnyReadDrains in Orders,
+    searched_bug_short_write_blocks: ShortWriteBlocks in Orders,
+    searched_bug_unsent_forgotten: UnsentForgotten in Scarcity,
+    searched_bug_accept_retry_forgotten: AcceptRetryForgotten in Scarcity,
+    searched_bug_accept_batch_forgotten: AcceptBatchForgotten in Scarcity,
+    searched_bug_generation_ignored: GenerationIgnored in Faults,
+    searched_bug_deadline_forgotten: DeadlineForgotten in Endings,
+    searched_bug_paused_forgotten: PausedForgotten in Scarcity,
 }

@@ -57,10 +57,10 @@ impl<P: Protocol> SessionPair<P> {
         self.run(Readiness::READABLE.and(Readiness::READ_CLOSED))
     }
 
-    /// The peer resets the connection.
+    /// The peer resets the connection. What the protocol still writes is among what the next call returns.
     pub fn reset(&mut self) {
         self.connection.stream_mut().push_reset();
-        self.run(Readiness::READABLE.and(Readiness::READ_CLOSED));
+        self.drive(Readiness::READABLE.and(Readiness::READ_CLOSED));
     }
 
     /// Lets the peer read `count` bytes' worth of send buffer free; `usize::MAX` to never block a write again.
@@ -133,16 +133,29 @@ impl<P: Protocol> SessionPair<P> {
     }
 
     fn run(&mut self, ready: Readiness) -> Vec<u8> {
+        self.drive(ready);
+        self.take_output()
+    }
+
+    fn drive(&mut self, ready: Readiness) {
         if self.closed.is_none() {
             self.connection.note(ready);
             let progress = self.connection.drive(&mut self.scratch, &mut self.pass);
             self.settle(progress);
         }
-        self.take_output()
     }
 
     fn settle(&mut self, mut progress: Progress) {
-        while progress == Progress::Yielded {
+        loop {
+            // One chunk is a short read, behind which a kernel has nothing: the next has arrived just after.
+            if progress == Progress::Blocked || progress == Progress::Idle {
+                if !self.connection.stream().has_input() || !self.connection.session().wants_read() {
+                    break;
+                }
+                self.connection.note(Readiness::READABLE);
+            } else if progress != Progress::Yielded {
+                break;
+            }
             progress = self.connection.drive(&mut self.scratch, &mut self.pass);
         }
         if let Some(reason) = self.connection.session().close_reason(&self.pass) {
@@ -154,5 +167,38 @@ impl<P: Protocol> SessionPair<P> {
     fn set_now(&mut self, now: Instant) {
         self.now = now;
         self.pass.set_now(self.clock.at(now, SystemTime::UNIX_EPOCH));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Fixed;
+    use crate::services::Echo;
+    use crate::session::Framed;
+
+    /// Echoes three bytes at a time, and takes nothing while a byte is unsent.
+    fn congested() -> SessionPair<Framed<Fixed, Echo>> {
+        let limits = Limits { high_water: 1, low_water: 0, ..Limits::default() };
+        let size = 3.try_into().expect("not zero");
+        let mut pair = SessionPair::with_limits(Framed::new(Fixed::new(size), Echo), limits);
+        pair.set_room(2);
+        assert_eq!(pair.send(b"abcd"), b"ab");
+        assert_eq!([pair.send(b"e"), pair.send(b"f")], [b"", b""]);
+        pair
+    }
+
+    #[test]
+    fn chunks_that_arrived_during_congestion_are_all_read_once_it_ends() {
+        assert_eq!(congested().set_room(100), b"cdef");
+    }
+
+    #[test]
+    fn what_is_written_before_a_reset_is_seen_is_not_lost() {
+        let mut pair = congested();
+        assert_eq!(pair.set_room(2), b"cd");
+        pair.reset();
+        assert_eq!(pair.set_room(100), b"ef");
+        assert!(matches!(pair.close_reason(), Some(CloseReason::PeerGone(_))));
     }
 }

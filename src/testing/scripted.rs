@@ -91,6 +91,11 @@ impl ScriptedStream {
         (self.reads, self.writes)
     }
 
+    /// Whether bytes are still to be read.
+    pub(super) fn has_input(&self) -> bool {
+        matches!(self.input.front(), Some(Input::Bytes(_)))
+    }
+
     fn planned_failure(&mut self) -> io::Result<()> {
         self.fail.take().map_or(Ok(()), |errno| Err(io::Error::from_raw_os_error(errno)))
     }

@@ -86,3 +86,34 @@ fn files_are_short() {
     }
     assert_all_keep(rules::long_files);
 }
+
+/// Names of tests are sentences, so that no other code in backticks looks like one.
+#[test]
+fn every_test_that_the_reliability_page_names_exists() {
+    let page = fs::read_to_string(root().join("docs/reliability.md")).expect("docs/reliability.md");
+    let mut code = String::new();
+    for folder in ["src", "tests"] {
+        read_all(&root().join(folder), &mut code);
+    }
+    let names: Vec<&str> =
+        page.split('`').skip(1).step_by(2).filter(|name| name.matches('_').count() >= 2).collect();
+    let missing: Vec<&&str> = names
+        .iter()
+        .filter(|name| !name.chars().any(|c| c.is_ascii_uppercase() || " .-=".contains(c)))
+        .filter(|name| !code.contains(&format!("fn {name}(")) && !code.contains(&format!(" {name}: ")))
+        .collect();
+    assert!(names.len() > 50, "only {} names found", names.len());
+    assert!(missing.is_empty(), "docs/reliability.md names tests that do not exist: {missing:?}");
+}
+
+/// Every Rust file below.
+fn read_all(folder: &Path, into: &mut String) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            read_all(&path, into);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            into.push_str(&fs::read_to_string(&path).expect("text"));
+        }
+    }
+}

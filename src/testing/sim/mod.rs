@@ -13,6 +13,8 @@
 //! every descriptor, slot and deadline is back, and the reactor's counters are the kernel's. Each reply to a
 //! datagram is sent once, whole, in order, in time and to its client, or is counted as lost.
 //!
+//! [`exhaust`] does not draw but counts: it lives through every world of a kind that is tiny enough.
+//!
 //! [`Simulation`] runs the crate's own services, [`survives_any_kernel`] your protocol,
 //! [`survives_any_kernel_datagrams`] your datagram handler, a [`Transcript`] a conversation turn by turn. `cargo test --test
 //! simulation` runs tens of thousands of seeds; `cargo bench --bench simulation` runs millions and says how fast.
@@ -21,9 +23,11 @@ mod client;
 mod conn;
 mod datagrams;
 mod events;
+mod exhaust;
 mod faults;
 mod judge;
 mod kernel;
+mod odometer;
 mod payload;
 mod plan;
 mod probe;
@@ -31,11 +35,14 @@ mod report;
 mod rng;
 mod run;
 mod socket;
+mod tiny;
 mod transcript;
 mod world;
 
+pub use self::exhaust::{Counterexample, Exhausted, exhaust, replay, survives_every_order};
 pub use self::report::{Failure, Report};
 pub use self::run::Simulation;
+pub use self::tiny::Kind;
 pub use self::transcript::{Step, Transcript};
 
 use self::datagrams::Exchange;

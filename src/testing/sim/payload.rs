@@ -78,6 +78,24 @@ impl Script {
         }
     }
 
+    /// Writes the least there is to say: `size` bytes, in one frame.
+    pub(super) fn write_least(&mut self, id: usize, service: Service, size: usize) {
+        match service {
+            Service::Custom => {}
+            Service::Source => binary(id, 0, size, &mut self.hears),
+            Service::EchoLines => {
+                text(id, 0, size - 1, &mut self.says);
+                self.says.push(b'\n');
+                self.hears.extend_from_slice(&self.says);
+                self.mark();
+            }
+            _ => {
+                binary(id, 0, size, &mut self.says);
+                self.hears.extend_from_slice(&self.says);
+            }
+        }
+    }
+
     fn lines(&mut self, id: usize, size: usize, before: &[u8], behind: &[u8], rng: &mut Rng) {
         while self.says.len() < size {
             let (at, len) = (self.says.len(), rng.below(super::plan::MAX_FRAME));

@@ -109,7 +109,12 @@ impl Maker {
         Self { ledger: Ledger::default(), greet: Arc::default(), sizes: Arc::default(), custom }
     }
 
-    pub(super) fn set_greet_delay(&mut self, delay: Duration) {
+    /// Begins a run in which greetings are held back for so long, and sources send so much.
+    pub(super) fn begin(&mut self, delay: Duration, sizes: &[usize]) {
+        if *self.sizes != *sizes {
+            self.sizes = Arc::from(sizes);
+        }
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner).clear();
         if self.greet.delay != delay {
             self.greet = Arc::new(GreetConfig { delay, ..GreetConfig::default() });
         }

@@ -1,25 +1,51 @@
-//! A small deterministic source of decisions (splitmix64): the whole run follows from its seed.
+//! The source of all decisions of a run: drawn from a seed (splitmix64), or every one in turn (an odometer).
+
+use super::odometer::Odometer;
 
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Decisions drawn from a seed.
+/// Decisions drawn from a seed, or read off an odometer; the whole run follows from them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Rng(u64);
+pub(super) struct Rng {
+    state: u64,
+    odometer: Option<Box<Odometer>>,
+}
 
 impl Rng {
     pub(super) const fn new(seed: u64) -> Self {
-        Self(mix(seed))
+        Self { state: mix(seed), odometer: None }
     }
 
+    /// Decisions that are counted through. Only those of few ways can be.
+    pub(super) const fn counted(odometer: Box<Odometer>) -> Self {
+        Self { state: 0, odometer: Some(odometer) }
+    }
+
+    /// What was decided so far is the setting.
+    pub(super) fn end_setting(&mut self) {
+        if let Some(odometer) = &mut self.odometer {
+            odometer.end_setting();
+        }
+    }
+
+    /// Takes the odometer out again, after a run.
+    pub(super) const fn take_odometer(&mut self) -> Option<Box<Odometer>> {
+        self.odometer.take()
+    }
+
+    /// Any number. It is not counted through: there are too many.
     #[inline]
     pub(super) const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(GOLDEN);
-        mix(self.0)
+        self.state = self.state.wrapping_add(GOLDEN);
+        mix(self.state)
     }
 
     /// A number below `n`, 0 when `n` is 0.
     #[inline]
     pub(super) fn below(&mut self, n: usize) -> usize {
+        if let Some(odometer) = &mut self.odometer {
+            return odometer.choose(n);
+        }
         let n = n as u64 & 0xffff_ffff;
         usize::try_from(((self.next() >> 32) * n) >> 32).unwrap_or(0)
     }
@@ -30,21 +56,30 @@ impl Rng {
         low + self.below(high.saturating_sub(low) + 1)
     }
 
-    /// A number of nanoseconds below `n`.
+    /// A number of nanoseconds below `n`: where ways are counted, the least and the most.
     #[inline]
-    pub(super) const fn nanos_below(&mut self, n: u64) -> u64 {
+    pub(super) fn nanos_below(&mut self, n: u64) -> u64 {
+        if let Some(odometer) = &mut self.odometer {
+            return if n > 1 && odometer.choose(2) == 1 { n - 1 } else { 0 };
+        }
         if n == 0 { 0 } else { self.next() % n }
     }
 
     /// True once in `n` times.
     #[inline]
     pub(super) fn one_in(&mut self, n: usize) -> bool {
+        if let Some(odometer) = &mut self.odometer {
+            return odometer.choose(2) == 1;
+        }
         self.below(n) == 0
     }
 
     /// True half of the time.
     #[inline]
-    pub(super) const fn coin(&mut self) -> bool {
+    pub(super) fn coin(&mut self) -> bool {
+        if let Some(odometer) = &mut self.odometer {
+            return odometer.choose(2) == 1;
+        }
         self.next() >> 63 == 0
     }
 

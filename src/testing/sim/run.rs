@@ -13,11 +13,13 @@ use super::datagrams::{BATCH_ROOM, Exchange, Handlers, Mail, own_address};
 use super::faults::Faults;
 use super::judge::{judge, nanos};
 use super::kernel::{Shared, SimKernel, address_of};
-use super::plan::{Answer, Dial, Ending, MAX_FRAME, NEVER, Plan, Service, Setting, draw_config};
+use super::odometer::Odometer;
+use super::plan::{Answer, Dial, Ending, NEVER, Plan, Service, Setting, draw_config};
 use super::probe::Maker;
 use super::report::{Failure, Report};
 use super::rng::Rng;
 use super::socket::draw_drought;
+use super::tiny::{CLIENTS, Kind, SIZE};
 use super::transcript::Transcript;
 use super::world::World;
 use super::{Bug, Sound};
@@ -99,16 +101,33 @@ impl<B: Bug> Simulation<B> {
     /// # Errors
     /// [`Failure`], which says what broke and how to see it again.
     pub fn run(&mut self, seed: u64) -> Result<Report, Failure> {
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.live(seed)));
-        let outcome = outcome.unwrap_or_else(|panic| {
-            self.world = Rc::new(RefCell::new(World::default()));
-            Err(format!("panicked: {}", text_of(&*panic)))
-        });
-        outcome.map_err(|what| Failure { seed, what })
+        self.attempt(|simulation| simulation.prepare(seed)).map_err(|what| Failure { seed, what })
     }
 
-    fn live(&mut self, seed: u64) -> Result<Report, String> {
-        let config = self.prepare(seed);
+    /// Lives through the tiny world of this kind that the odometer stands at.
+    pub(super) fn run_tiny(&mut self, kind: Kind, odometer: &mut Box<Odometer>) -> Result<Report, String> {
+        odometer.rewind();
+        let counted = Rng::counted(std::mem::take(odometer));
+        let outcome = self.attempt(|simulation| simulation.prepare_tiny(kind, counted));
+        *odometer = self.world.borrow_mut().rng.take_odometer().expect("it was put in");
+        outcome
+    }
+
+    /// A panic is a finding like any other; the world it leaves behind is not used again.
+    fn attempt(&mut self, prepare: impl FnOnce(&mut Self) -> Config) -> Result<Report, String> {
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let config = prepare(self);
+            self.live(&config)
+        }));
+        outcome.unwrap_or_else(|panic| {
+            let rng = std::mem::take(&mut self.world.borrow_mut().rng);
+            self.world = Rc::new(RefCell::new(World::default()));
+            self.world.borrow_mut().rng = rng;
+            Err(format!("panicked: {}", text_of(&*panic)))
+        })
+    }
+
+    fn live(&mut self, config: &Config) -> Result<Report, String> {
         let kernel = SimKernel::<B>::new(Rc::clone(&self.world), self.origin);
         let mut reactor = Reactor::with_kernel(kernel, config.clone());
         self.listen(&mut reactor)?;
@@ -138,7 +157,7 @@ impl<B: Bug> Simulation<B> {
         world.ended_at = world.now;
         world.run_down();
         debug_assert_eq!(operations, world.counted.operations, "clients make no system calls");
-        judge(&world, &stats, &config)?;
+        judge(&world, &stats, config)?;
         self.transcript.as_ref().map_or(Ok(()), |transcript| transcript.judge(world.active()))?;
         Ok(Report::of(&world, &stats))
     }
@@ -178,15 +197,25 @@ impl<B: Bug> Simulation<B> {
         world.mail.exchange.clone_from(&self.exchange);
         world.mail.draw(&setting, &config, &mut rng);
         world.drought = draw_drought(faults.accept_droughts, &mut rng);
-        world.reset(rng);
-        world.faults = faults;
-        world.setting = setting;
-        world.clients = setting.clients;
-        world.drain = nanos(config.drain);
-        world.memory = config.limits.high_water + config.limits.read_budget + MAX_FRAME + 4;
-        self.maker.set_greet_delay(setting.greet_delay);
-        self.maker.sizes = Arc::from(&sizes[..setting.clients]);
-        self.maker.ledger.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        world.begin(rng, faults, setting, &config);
+        self.maker.begin(setting.greet_delay, &sizes[..setting.clients]);
+        config
+    }
+
+    /// Sets up the tiny world of this kind that follows from the choices.
+    fn prepare_tiny(&mut self, kind: Kind, mut counted: Rng) -> Config {
+        let mut world = self.world.borrow_mut();
+        let room = CLIENTS.max(world.conns.len());
+        world.conns.resize_with(room, Conn::default);
+        let (setting, config) = kind.draw(self.conversation.is_some(), &self.config, &mut counted);
+        for (id, conn) in world.conns[..CLIENTS].iter_mut().enumerate() {
+            kind.begin(conn, id, self.conversation.as_ref(), &setting, &mut counted);
+        }
+        world.mail.draw(&setting, &config, &mut counted);
+        world.drought = (NEVER, NEVER);
+        counted.end_setting();
+        world.begin(counted, kind.faults(), setting, &config);
+        self.maker.begin(setting.greet_delay, &[SIZE; CLIENTS]);
         config
     }
 

@@ -5,9 +5,11 @@ use std::fmt;
 use super::conn::{Conn, Saw, Side};
 use super::datagrams::Mail;
 use super::faults::Faults;
-use super::plan::{Dial, MS, NEVER, Setting};
+use super::judge::nanos;
+use super::plan::{Dial, MAX_FRAME, MS, NEVER, Setting};
 use super::rng::{Rng, mix};
 use crate::kernel::{Event, Token};
+use crate::reactor::Config;
 
 /// Polls that move nothing before the loop counts as spinning.
 const MAX_IDLE_POLLS: u32 = 2000;
@@ -88,8 +90,15 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Makes room for the next run.
-    pub(super) fn reset(&mut self, rng: Rng) {
+    /// Begins the next run, with these decisions.
+    pub(super) fn begin(&mut self, rng: Rng, faults: Faults, setting: Setting, config: &Config) {
+        self.reset(rng);
+        (self.faults, self.setting, self.clients) = (faults, setting, setting.clients);
+        self.drain = nanos(config.drain);
+        self.memory = config.limits.high_water + config.limits.read_budget + MAX_FRAME + 4;
+    }
+
+    fn reset(&mut self, rng: Rng) {
         self.rng = rng;
         self.now = 0;
         self.clients = 0;
@@ -219,7 +228,10 @@ impl World {
                 continue;
             }
             let edge = match conn.side {
-                Side::Planned => return self.start(id),
+                Side::Planned => {
+                    self.start(id);
+                    continue;
+                }
                 Side::Connecting => conn.answer(self.now),
                 _ => conn.act(self.now, &mut self.rng),
             };
