@@ -37,10 +37,12 @@ use clap::error::ErrorKind;
 use self::args::{Args, Command};
 use self::exit::{Exit, Failure};
 use self::member::Member;
+use crate::os::descriptors::close_inherited_on_exec;
 
 /// Parses the process's arguments, runs what they ask for, and says how it went.
 #[must_use]
 pub fn main() -> ExitCode {
+    close_inherited_on_exec();
     let exit = match Args::try_parse() {
         Ok(args) => run(args),
         Err(message) => answer(&message),
