@@ -56,6 +56,8 @@ impl Plan {
         let streams = ListenOptions {
             backlog: args.backlog.map_or(ListenOptions::default().backlog, NonZeroI32::get),
             unix_mode: args.unix_mode.unwrap_or(ListenOptions::default().unix_mode),
+            keepalive: args.keepalive.and_then(|limit| limit.0),
+            user_timeout: args.user_timeout.and_then(|limit| limit.0),
             ..ListenOptions::default()
         };
         let recv_buffer = args.udp_recv_buffer.unwrap_or(DatagramOptions::default().recv_buffer);
@@ -185,8 +187,13 @@ fn check_options(args: &ServeArgs, addresses: &[Address]) -> Result<(), String> 
         addresses.iter().any(|address| matches!(address, Address::Unix(name) if name.path().is_some()));
     let has_stream = addresses.iter().any(|address| !matches!(address, Address::Udp(_)));
     let has_udp = has_udp(addresses);
+    let has_tcp = addresses.iter().any(|address| matches!(address, Address::Tcp(_)));
+    let tcp = "tcp://127.0.0.1:9999";
     for (option, given, possible, example) in [
         ("--unix-mode", args.unix_mode.is_some(), has_path, "unix:/run/my.sock"),
+        ("--max-connections-per-ip", args.max_connections_per_ip.is_some(), has_tcp, tcp),
+        ("--keepalive", args.keepalive.is_some(), has_tcp, tcp),
+        ("--user-timeout", args.user_timeout.is_some(), has_tcp, tcp),
         ("--udp-recv-buffer", args.udp_recv_buffer.is_some(), has_udp, "udp://127.0.0.1:9999"),
         ("--udp-queue", args.udp_queue.is_some(), has_udp, "udp://127.0.0.1:9999"),
         ("--udp-any-source-port", args.udp_any_source_port, has_udp, "udp://127.0.0.1:9999"),
@@ -235,6 +242,7 @@ fn check_workers(args: &ServeArgs, addresses: &[Address]) -> Result<(), String> 
 fn check_connections(args: &ServeArgs) -> Result<(), String> {
     for (option, given) in [
         ("--max-connections", args.max_connections.is_some()),
+        ("--max-memory", args.max_memory.is_some()),
         ("--high-water", args.high_water.is_some()),
         ("--low-water", args.low_water.is_some()),
         ("--backlog", args.backlog.is_some()),

@@ -78,7 +78,9 @@ impl Acceptor {
     fn serve(&self, socket: Socket, address: &Address) {
         let context = &self.context;
         log::trace!("accepted peer={address}");
-        let Admission::Serve(peer) = context.shared.admit(socket, self.listener.is_unix()) else { return };
+        let Admission::Serve(peer) = context.shared.admit(socket, address, self.listener.is_unix()) else {
+            return;
+        };
         if self.model == Model::Iterative {
             // As on a thread of its own: a service that panics ends one conversation, not the listener.
             let body = || converse(&peer, &context.make, &context.local, &context.shared);

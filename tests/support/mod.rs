@@ -200,7 +200,7 @@ impl Server {
     }
 
     /// Asks for the statistics until `accepted` says yes to a line of them, and returns that line.
-    pub fn wait_stats(&self, accepted: impl Fn(&str) -> bool) -> String {
+    pub fn wait_stats(&self, mut accepted: impl FnMut(&str) -> bool) -> String {
         let until = Instant::now() + PATIENCE;
         let mut seen = 0;
         loop {

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::ceilings::Ceilings;
 use super::conn::Conn;
 use super::datagrams::{BATCH_ROOM, Exchange, Handlers, Mail, own_address};
 use super::faults::Faults;
@@ -120,6 +121,7 @@ impl<B: Bug> Simulation<B> {
             }
             turned.map_err(|error| format!("the loop ended: {error}"))?;
             self.note_overflow(&reactor);
+            self.world.borrow_mut().ceilings.is_short = reactor.is_memory_short();
             self.dial(&mut reactor);
             self.stop_when_quiet(&mut reactor)?;
         }
@@ -183,6 +185,7 @@ impl<B: Bug> Simulation<B> {
         world.setting = setting;
         world.clients = setting.clients;
         world.drain = nanos(config.drain);
+        world.ceilings = Ceilings::of(&config);
         world.memory = config.limits.high_water + config.limits.read_budget + MAX_FRAME + 4;
         self.maker.set_greet_delay(setting.greet_delay);
         self.maker.sizes = Arc::from(&sizes[..setting.clients]);
