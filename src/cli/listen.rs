@@ -8,6 +8,7 @@ use log::{info, warn};
 
 use super::args::{Model, ServeArgs, ServiceName};
 use super::exit::{Exit, Failure};
+use super::inherited::Inherited;
 use crate::address::Address;
 use crate::codec::Framing;
 use crate::error::Error;
@@ -35,6 +36,8 @@ pub(super) struct Plan {
 pub(super) struct Bound {
     pub(super) address: Address,
     pub(super) socket: BoundSocket,
+    /// Others have it too, and serve it after us: who waits in its queue is theirs once we end.
+    pub(super) is_shared: bool,
 }
 
 pub(super) enum BoundSocket {
@@ -84,12 +87,21 @@ impl Plan {
         }
     }
 
-    /// Binds everything, in order.
+    /// Takes what was inherited, and binds everything else, in order.
     ///
     /// # Errors
     /// [`Error::Bind`] with the first address that cannot be had. Those before it are closed again.
-    pub(super) fn bind(&self) -> Result<Vec<Bound>, Error> {
-        self.addresses.iter().map(|address| self.bind_one(address)).collect()
+    pub(super) fn bind(&self, mut inherited: Inherited) -> Result<Vec<Bound>, Error> {
+        let bound = self.addresses.iter().map(|address| {
+            let source = |source| Error::Bind { address: address.to_string(), source };
+            match inherited.take(address, &self.streams).map_err(source)? {
+                Some(bound) => Ok(bound),
+                None => self.bind_one(address),
+            }
+        });
+        let bound = bound.collect::<Result<_, _>>()?;
+        inherited.drop_rest();
+        Ok(bound)
     }
 
     fn bind_one(&self, address: &Address) -> Result<Bound, Error> {
@@ -101,14 +113,15 @@ impl Plan {
             }
             let (socket, local) = bind_udp(*addr, &options)?;
             self.warn_of_small_buffer(&socket);
-            return Ok(Bound { address: Address::Udp(local), socket: BoundSocket::Datagrams(socket) });
+            let socket = BoundSocket::Datagrams(socket);
+            return Ok(Bound { address: Address::Udp(local), socket, is_shared: false });
         }
         let options = ListenOptions { only_v6, ..self.streams.clone() };
         if let (Address::Tcp(addr), true) = (address, self.begins_group) {
             check_free_tcp(*addr, &options)?;
         }
         let (listener, address) = sockets::listen(address, &options)?;
-        Ok(Bound { address, socket: BoundSocket::Stream(listener) })
+        Ok(Bound { address, socket: BoundSocket::Stream(listener), is_shared: false })
     }
 
     /// The default is as much as there is to be had; a number named by somebody is worth a word.

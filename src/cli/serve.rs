@@ -7,6 +7,7 @@ use log::{info, warn};
 
 use super::args::{Model, ServeArgs};
 use super::exit::{Exit, Failure};
+use super::inherited::Inherited;
 use super::listen::{Plan, announce};
 use super::member::Member;
 use super::model;
@@ -30,6 +31,7 @@ const OWN_DESCRIPTORS: usize = 16;
 /// What to serve and how: every option has its meaning, and all of them go together.
 pub(super) struct Options {
     plan: Plan,
+    inherited: Inherited,
     model: Model,
     services: Services,
     limits: Limits,
@@ -47,6 +49,22 @@ pub(super) struct Options {
 }
 
 impl Options {
+    /// Gives the arguments their meaning, in a process that was given sockets to serve: all of them, or those that are named.
+    ///
+    /// # Errors
+    /// As [`from_args`](Self::from_args).
+    pub(super) fn with_inherited(mut args: ServeArgs, inherited: Inherited) -> Result<Self, String> {
+        if args.listen.is_empty() {
+            args.listen = inherited.addresses();
+        }
+        if args.workers.is_some_and(|workers| workers > 1) && !inherited.is_empty() {
+            return Err("'--workers' cannot be used with inherited sockets (LISTEN_FDS): workers bind ports of their own; leave \
+                        the option out, or start without LISTEN_FDS"
+                .to_owned());
+        }
+        Ok(Self { inherited, ..Self::from_args(args)? })
+    }
+
     /// Gives the arguments their meaning.
     ///
     /// # Errors
@@ -59,6 +77,7 @@ impl Options {
         Ok(Self {
             services: services(&args, plan.has_udp())?,
             plan,
+            inherited: Inherited::default(),
             model: args.model,
             limits,
             max_connections: args.max_connections,
@@ -123,7 +142,7 @@ pub(super) fn run(options: Options, member: Option<Member>) -> Result<Exit, Fail
             let crew = Crew { workers: options.workers, drain: options.drain, then_exit: options.then_exit };
             crew.run()
         }
-        None => serve(&options, announce),
+        None => serve(options, announce),
         Some(member) => work(options, Worker::new(member)),
     }
 }
@@ -132,18 +151,18 @@ pub(super) fn run(options: Options, member: Option<Member>) -> Result<Exit, Fail
 fn work(mut options: Options, mut worker: Worker) -> Result<Exit, Failure> {
     let outcome = worker.wait_bind().and_then(|resolved| {
         options.plan.share(resolved);
-        serve(&options, |addresses| worker.bound(addresses))
+        serve(options, |addresses| worker.bound(addresses))
     });
     Ok(outcome.unwrap_or_else(|failure| worker.failed(&failure)))
 }
 
 /// Serves in this process. `announce` is called once everything is bound, before anybody is accepted.
 fn serve(
-    options: &Options,
+    mut options: Options,
     announce: impl FnOnce(&[Address]) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
     log_open_files(raise_open_files());
-    warn_of_system_limits(options);
+    warn_of_system_limits(&options);
     let config = options.config();
     if options.model != Model::Iterative {
         let (max, newcomers) = (config.max_connections, config.over_limit.effect());
@@ -152,7 +171,7 @@ fn serve(
     if let Some(max) = config.limits.memory {
         info!("memory limit max_memory={max}");
     }
-    let bound = options.plan.bind()?;
+    let bound = options.plan.bind(std::mem::take(&mut options.inherited))?;
     let addresses: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
     let hooks = &options.services.hooks;
     // Whoever reads where we listen may send a signal next: it has to be heard by then.

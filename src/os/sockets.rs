@@ -10,6 +10,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
 use super::stream;
+pub use super::stream::address_of;
 use super::unix::{self, SocketFile};
 use crate::address::{Address, UnixName};
 use crate::error::Error;

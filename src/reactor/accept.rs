@@ -24,6 +24,8 @@ const FAILURES: u32 = 64;
 /// A listener and how its connections begin.
 pub(super) struct Listening<K: Kernel> {
     listener: K::Listener,
+    /// Another process accepts from it when this one stops.
+    pub(super) is_shared: bool,
     /// Failures in a row: since accepting last succeeded, found nobody, or was given a rest.
     failures: u32,
     /// Accepting rests until then, whatever events say: a newcomer's arrival frees no descriptor.
@@ -64,13 +66,37 @@ impl<K: Kernel> Reactor<K> {
         address: Address,
         make: Factory,
     ) -> Result<(), Error> {
-        let mut listener = listener;
+        self.insert_listener(listener, address, make, false)
+    }
+
+    /// [`add_listener`](Self::add_listener) for a socket on which another process accepts when this one stops: a drain closes
+    /// it at once, without accepting who is queued.
+    ///
+    /// # Errors
+    /// [`Error::Bind`] when it cannot be registered with the poll.
+    pub fn add_shared_listener(
+        &mut self,
+        listener: K::Listener,
+        address: Address,
+        make: Factory,
+    ) -> Result<(), Error> {
+        self.insert_listener(listener, address, make, true)
+    }
+
+    fn insert_listener(
+        &mut self,
+        mut listener: K::Listener,
+        address: Address,
+        make: Factory,
+        is_shared: bool,
+    ) -> Result<(), Error> {
         let token = self.slots.next_token();
         self.kernel
             .register_listener(&mut listener, token)
             .map_err(|source| Error::Bind { address: address.to_string(), source })?;
         let slot = Slot::Listener(Box::new(Listening {
             listener,
+            is_shared,
             failures: 0,
             rests_until: None,
             peer: Peer { address: Address::Unknown, local: address },

@@ -9,6 +9,7 @@ mod support;
 mod drain;
 mod panics;
 mod peers;
+mod restart;
 mod room;
 mod times;
 mod udp;
