@@ -7,6 +7,7 @@
 mod support;
 
 mod drain;
+mod drain_load;
 mod panics;
 mod peers;
 mod restart;
