@@ -201,6 +201,18 @@ pub enum Planted {
     DeadlineForgotten,
     /// Freed descriptors do not wake listeners that wait at the connection limit.
     PausedForgotten,
+    /// A connection that keeps something is read although memory is short.
+    MemoryPauseForgotten,
+    /// Connections that were not read because memory was short are not read when it is not any more.
+    MemoryResumeForgotten,
+    /// Nobody is ended when more memory is kept than may be.
+    MemoryLimitIgnored,
+    /// What a connection kept counts as kept after its end.
+    MemoryEndForgotten,
+    /// Listeners that rest because memory is short go on resting.
+    MemoryRestForgotten,
+    /// A connection that has ended goes on counting as one of its address.
+    AddressEndForgotten,
     /// A datagram socket whose budget is spent is not queued again.
     PortRequeueLost,
     /// A datagram socket's budget is never spent.

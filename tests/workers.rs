@@ -7,6 +7,7 @@ use std::fs;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
 use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -254,4 +255,49 @@ fn nobody_but_oneloop_makes_a_worker() {
     let ended = run(command);
     assert_eq!(ended.status.code(), Some(1));
     assert!(ended.stderr.contains("--fleet-member"), "{}", ended.stderr);
+}
+
+/// The flags of a descriptor (proc_pid_fdinfo(5)), if it is open.
+fn flags_of(pid: Pid, descriptor: i32) -> Option<u32> {
+    let text = fs::read_to_string(format!("/proc/{}/fdinfo/{descriptor}", pid.as_raw_nonzero())).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("flags:"))?;
+    u32::from_str_radix(line.trim(), 8).ok()
+}
+
+/// O_CLOEXEC, as the kernel shows it.
+const CLOSE_ON_EXEC: u32 = 0o2_000_000;
+
+#[test]
+fn what_was_left_open_for_us_is_closed_on_exec_and_no_child_has_it() {
+    let mut command = Command::new("sh");
+    let script = "exec 7</dev/null 8>/dev/null && exec \"$0\" serve \"$@\"";
+    command.env_remove("RUST_LOG").args(["-c", script, env!("CARGO_BIN_EXE_oneloop"), "--workers=2"]);
+    command.args(["--listen", "tcp://127.0.0.1:0"]);
+    let server = Server::start_command(command);
+    for descriptor in [7, 8] {
+        let flags = flags_of(server.pid(), descriptor).expect("the shell left it open");
+        assert_eq!(flags & CLOSE_ON_EXEC, CLOSE_ON_EXEC, "descriptor {descriptor}: {flags:o}");
+    }
+    let is_null = |worker: &Pid, descriptor: &String| {
+        let link = fs::read_link(format!("/proc/{}/fd/{descriptor}", worker.as_raw_nonzero()));
+        link.is_ok_and(|link| link == *"/dev/null")
+    };
+    let workers = children(server.pid());
+    assert_eq!(workers.len(), 2);
+    for worker in &workers {
+        let folder = fs::read_dir(format!("/proc/{}/fd", worker.as_raw_nonzero())).expect("it runs");
+        let numbers = folder.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let nulls: Vec<String> = numbers.filter(|number| is_null(worker, number)).collect();
+        // Its own reserve descriptor is one.
+        assert!(nulls.len() <= 1, "{nulls:?}");
+    }
+    // Everything that a server has itself is marked too, but for the standard streams.
+    for pid in workers.iter().chain([&server.pid()]) {
+        let folder = fs::read_dir(format!("/proc/{}/fd", pid.as_raw_nonzero())).expect("it runs");
+        let numbers = folder.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+        for descriptor in numbers.filter(|number| *number > 2) {
+            let flags = flags_of(*pid, descriptor).expect("it is open");
+            assert_eq!(flags & CLOSE_ON_EXEC, CLOSE_ON_EXEC, "descriptor {descriptor}: {flags:o}");
+        }
+    }
 }

@@ -10,10 +10,13 @@ use super::doctor::{self, DoctorArgs};
 use super::hold::{self, HoldArgs};
 use super::load::{self, LoadArgs};
 use super::logging::Verbosity;
-use super::units::{self, TimeLimit};
+use super::units::{self, SizeLimit, TimeLimit};
 use crate::address::Address;
 use crate::codec::Framing;
 use crate::fleet::Ticket;
+
+/// The longest silence of `--keepalive`.
+const KEEPALIVE_MAX: Duration = Duration::from_secs(9 * 3600);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -190,6 +193,21 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "COUNT", value_parser = units::count, allow_hyphen_values = true, help_heading = "Limits")]
     pub(super) max_connections: Option<usize>,
 
+    /// The most connections at once from one address; more are accepted and closed; TCP only [default: no limit]
+    ///
+    /// For IPv6 an address is its first 64 bits: whoever has one of those addresses has all of them. Not with iterative,
+    /// which serves one at a time.
+    #[arg(long, value_name = "COUNT", value_parser = units::count, allow_hyphen_values = true, help_heading = "Limits")]
+    pub(super) max_connections_per_ip: Option<usize>,
+
+    /// What all connections together may keep in buffers; 0 or off: no limit; loop and spin only [default: half of what is available]
+    ///
+    /// Counted is the memory of unfinished messages and unsent replies. From 3/4 of the limit on connections that keep
+    /// some are not read, from 7/8 on nobody is accepted, and beyond it the connection that keeps most is ended, and the
+    /// next. Every worker has a limit of its own; the default is shared out among them.
+    #[arg(long, value_name = "SIZE", value_parser = units::size_limit, allow_hyphen_values = true, help_heading = "Limits")]
+    pub(super) max_memory: Option<SizeLimit>,
+
     /// The largest message, without header or terminator; not with raw [default: 1MiB]
     #[arg(long, value_name = "SIZE", value_parser = max_frame, allow_hyphen_values = true, help_heading = "Limits")]
     pub(super) max_frame: Option<usize>,
@@ -244,6 +262,19 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "TIME", value_parser = units::time_limit, allow_hyphen_values = true, help_heading = "Times")]
     pub(super) write_timeout: Option<TimeLimit>,
 
+    /// Ask a TCP peer that was silent for so long, four times within as long again, whether it is there; 0 or off: never [default: off]
+    ///
+    /// By the kernel (SO_KEEPALIVE), in whole seconds. A peer that vanished without a word is noticed after about twice this
+    /// time. Without it the idle timeout ends its connection.
+    #[arg(long, value_name = "TIME", value_parser = keepalive, allow_hyphen_values = true, help_heading = "Times")]
+    pub(super) keepalive: Option<TimeLimit>,
+
+    /// A TCP peer must acknowledge what was sent to it within this time; 0 or off: as the kernel has it, about 15 min [default: off]
+    ///
+    /// TCP_USER_TIMEOUT. It also decides how long --keepalive asks.
+    #[arg(long, value_name = "TIME", value_parser = units::time_limit, allow_hyphen_values = true, help_heading = "Times")]
+    pub(super) user_timeout: Option<TimeLimit>,
+
     /// How long a closing connection reads on, so that its last reply is not destroyed by a reset; 0: 1 ms [default: 2s]
     #[arg(long, value_name = "TIME", value_parser = units::time, allow_hyphen_values = true, help_heading = "Times")]
     pub(super) linger: Option<Duration>,
@@ -273,6 +304,16 @@ fn mode(text: &str) -> Result<u32, String> {
 fn recv_buffer(text: &str) -> Result<usize, String> {
     let size = units::positive_size(text)?;
     if size > 1 << 30 { Err("expected at most 1GiB".to_owned()) } else { Ok(size) }
+}
+
+/// The kernel counts in seconds and 15 bits (tcp(7)).
+fn keepalive(text: &str) -> Result<TimeLimit, String> {
+    let limit = units::time_limit(text)?;
+    match limit.0 {
+        Some(time) if time < Duration::from_secs(1) => Err("expected at least 1s, or off".to_owned()),
+        Some(time) if time > KEEPALIVE_MAX => Err("expected at most 9h, or off".to_owned()),
+        _ => Ok(limit),
+    }
 }
 
 /// Framings count in 32 bits.

@@ -8,6 +8,7 @@ use log::{info, warn};
 
 use super::args::{Model, ServeArgs, ServiceName};
 use super::exit::{Exit, Failure};
+use super::inherited::Inherited;
 use crate::address::Address;
 use crate::codec::Framing;
 use crate::error::Error;
@@ -35,6 +36,8 @@ pub(super) struct Plan {
 pub(super) struct Bound {
     pub(super) address: Address,
     pub(super) socket: BoundSocket,
+    /// Others have it too, and serve it after us: who waits in its queue is theirs once we end.
+    pub(super) is_shared: bool,
 }
 
 pub(super) enum BoundSocket {
@@ -56,6 +59,8 @@ impl Plan {
         let streams = ListenOptions {
             backlog: args.backlog.map_or(ListenOptions::default().backlog, NonZeroI32::get),
             unix_mode: args.unix_mode.unwrap_or(ListenOptions::default().unix_mode),
+            keepalive: args.keepalive.and_then(|limit| limit.0),
+            user_timeout: args.user_timeout.and_then(|limit| limit.0),
             ..ListenOptions::default()
         };
         let recv_buffer = args.udp_recv_buffer.unwrap_or(DatagramOptions::default().recv_buffer);
@@ -82,12 +87,21 @@ impl Plan {
         }
     }
 
-    /// Binds everything, in order.
+    /// Takes what was inherited, and binds everything else, in order.
     ///
     /// # Errors
     /// [`Error::Bind`] with the first address that cannot be had. Those before it are closed again.
-    pub(super) fn bind(&self) -> Result<Vec<Bound>, Error> {
-        self.addresses.iter().map(|address| self.bind_one(address)).collect()
+    pub(super) fn bind(&self, mut inherited: Inherited) -> Result<Vec<Bound>, Error> {
+        let bound = self.addresses.iter().map(|address| {
+            let source = |source| Error::Bind { address: address.to_string(), source };
+            match inherited.take(address, &self.streams).map_err(source)? {
+                Some(bound) => Ok(bound),
+                None => self.bind_one(address),
+            }
+        });
+        let bound = bound.collect::<Result<_, _>>()?;
+        inherited.drop_rest();
+        Ok(bound)
     }
 
     fn bind_one(&self, address: &Address) -> Result<Bound, Error> {
@@ -99,14 +113,15 @@ impl Plan {
             }
             let (socket, local) = bind_udp(*addr, &options)?;
             self.warn_of_small_buffer(&socket);
-            return Ok(Bound { address: Address::Udp(local), socket: BoundSocket::Datagrams(socket) });
+            let socket = BoundSocket::Datagrams(socket);
+            return Ok(Bound { address: Address::Udp(local), socket, is_shared: false });
         }
         let options = ListenOptions { only_v6, ..self.streams.clone() };
         if let (Address::Tcp(addr), true) = (address, self.begins_group) {
             check_free_tcp(*addr, &options)?;
         }
         let (listener, address) = sockets::listen(address, &options)?;
-        Ok(Bound { address, socket: BoundSocket::Stream(listener) })
+        Ok(Bound { address, socket: BoundSocket::Stream(listener), is_shared: false })
     }
 
     /// The default is as much as there is to be had; a number named by somebody is worth a word.
@@ -185,8 +200,13 @@ fn check_options(args: &ServeArgs, addresses: &[Address]) -> Result<(), String> 
         addresses.iter().any(|address| matches!(address, Address::Unix(name) if name.path().is_some()));
     let has_stream = addresses.iter().any(|address| !matches!(address, Address::Udp(_)));
     let has_udp = has_udp(addresses);
+    let has_tcp = addresses.iter().any(|address| matches!(address, Address::Tcp(_)));
+    let tcp = "tcp://127.0.0.1:9999";
     for (option, given, possible, example) in [
         ("--unix-mode", args.unix_mode.is_some(), has_path, "unix:/run/my.sock"),
+        ("--max-connections-per-ip", args.max_connections_per_ip.is_some(), has_tcp, tcp),
+        ("--keepalive", args.keepalive.is_some(), has_tcp, tcp),
+        ("--user-timeout", args.user_timeout.is_some(), has_tcp, tcp),
         ("--udp-recv-buffer", args.udp_recv_buffer.is_some(), has_udp, "udp://127.0.0.1:9999"),
         ("--udp-queue", args.udp_queue.is_some(), has_udp, "udp://127.0.0.1:9999"),
         ("--udp-any-source-port", args.udp_any_source_port, has_udp, "udp://127.0.0.1:9999"),
@@ -235,6 +255,7 @@ fn check_workers(args: &ServeArgs, addresses: &[Address]) -> Result<(), String> 
 fn check_connections(args: &ServeArgs) -> Result<(), String> {
     for (option, given) in [
         ("--max-connections", args.max_connections.is_some()),
+        ("--max-memory", args.max_memory.is_some()),
         ("--high-water", args.high_water.is_some()),
         ("--low-water", args.low_water.is_some()),
         ("--backlog", args.backlog.is_some()),

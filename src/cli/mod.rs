@@ -14,6 +14,7 @@ mod checkup;
 mod doctor;
 mod exit;
 mod hold;
+mod inherited;
 mod listen;
 mod load;
 mod logging;
@@ -36,11 +37,14 @@ use clap::error::ErrorKind;
 
 use self::args::{Args, Command};
 use self::exit::{Exit, Failure};
+use self::inherited::Inherited;
 use self::member::Member;
+use crate::os::descriptors::close_inherited_on_exec;
 
 /// Parses the process's arguments, runs what they ask for, and says how it went.
 #[must_use]
 pub fn main() -> ExitCode {
+    close_inherited_on_exec();
     let exit = match Args::try_parse() {
         Ok(args) => run(args),
         Err(message) => answer(&message),
@@ -77,12 +81,13 @@ fn run(args: Args) -> Exit {
                 hold::run(&options, member, args.verbosity.level())
             })
         }
-        Command::Serve(serve) => {
-            serve::Options::from_args(*serve).map_err(Failure::usage_of("serve")).and_then(|options| {
+        Command::Serve(serve) => Inherited::from_env()
+            .and_then(|inherited| serve::Options::with_inherited(*serve, inherited))
+            .map_err(Failure::usage_of("serve"))
+            .and_then(|options| {
                 logging::init(args.verbosity.level(), number);
                 serve::run(options, member)
-            })
-        }
+            }),
     };
     outcome.unwrap_or_else(|failure| {
         complain(&failure.message);

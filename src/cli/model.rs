@@ -55,13 +55,18 @@ fn run_blocking(
     ready: impl FnOnce() -> Result<(), super::exit::Failure>,
 ) -> Result<Outcome, super::exit::Failure> {
     let mut server = Blocking::new(model, config)?;
-    for Bound { address, socket } in bound {
+    for Bound { address, socket, is_shared } in bound {
         match (socket, &services.datagrams, address.socket_addr()) {
             (BoundSocket::Datagrams(socket), Some(make), Some(local)) => {
                 server.add_port(socket, local, make.clone());
             }
             (BoundSocket::Stream(listener), ..) => {
-                server.add_listener(listener, address, services.stream.clone());
+                let make = services.stream.clone();
+                if is_shared {
+                    server.add_shared_listener(listener, address, make);
+                } else {
+                    server.add_listener(listener, address, make);
+                }
             }
             _ => {}
         }
@@ -76,14 +81,19 @@ where
     K: Kernel<Datagrams = DatagramPort>,
     K::Listener: From<StreamListener>,
 {
-    for Bound { address, socket } in bound {
+    for Bound { address, socket, is_shared } in bound {
         match (socket, &services.datagrams, address.socket_addr()) {
             (BoundSocket::Datagrams(socket), Some(make), Some(local)) => {
                 let bind = |source| Error::Bind { address: address.to_string(), source };
                 reactor.add_port(DatagramPort::new(socket).map_err(bind)?, local, make)?;
             }
             (BoundSocket::Stream(listener), ..) => {
-                reactor.add_listener(listener.into(), address, services.stream.clone())?;
+                let make = services.stream.clone();
+                if is_shared {
+                    reactor.add_shared_listener(listener.into(), address, make)?;
+                } else {
+                    reactor.add_listener(listener.into(), address, make)?;
+                }
             }
             _ => {}
         }

@@ -7,13 +7,16 @@ use log::{info, warn};
 
 use super::args::{Model, ServeArgs};
 use super::exit::{Exit, Failure};
+use super::inherited::Inherited;
 use super::listen::{Plan, announce};
 use super::member::Member;
 use super::model;
 use super::services::{Hooks, Services, max_frame, services};
+use super::units::SizeLimit;
 use super::workers::{Crew, Worker};
 use crate::address::Address;
 use crate::codec::Framing;
+use crate::doctor::Machine;
 use crate::models::MAX_THREADS;
 use crate::os::limits::{OpenFiles, open_files, raise_open_files};
 use crate::reactor::{Config, OverLimit};
@@ -28,10 +31,14 @@ const OWN_DESCRIPTORS: usize = 16;
 /// What to serve and how: every option has its meaning, and all of them go together.
 pub(super) struct Options {
     plan: Plan,
+    inherited: Inherited,
     model: Model,
     services: Services,
     limits: Limits,
     max_connections: Option<usize>,
+    max_per_address: Option<usize>,
+    /// As asked for; by default it depends on the machine.
+    max_memory: Option<SizeLimit>,
     any_source_port: bool,
     drain: Duration,
     stats_interval: Option<Duration>,
@@ -42,6 +49,22 @@ pub(super) struct Options {
 }
 
 impl Options {
+    /// Gives the arguments their meaning, in a process that was given sockets to serve: all of them, or those that are named.
+    ///
+    /// # Errors
+    /// As [`from_args`](Self::from_args).
+    pub(super) fn with_inherited(mut args: ServeArgs, inherited: Inherited) -> Result<Self, String> {
+        if args.listen.is_empty() {
+            args.listen = inherited.addresses();
+        }
+        if args.workers.is_some_and(|workers| workers > 1) && !inherited.is_empty() {
+            return Err("'--workers' cannot be used with inherited sockets (LISTEN_FDS): workers bind ports of their own; leave \
+                        the option out, or start without LISTEN_FDS"
+                .to_owned());
+        }
+        Ok(Self { inherited, ..Self::from_args(args)? })
+    }
+
     /// Gives the arguments their meaning.
     ///
     /// # Errors
@@ -54,9 +77,12 @@ impl Options {
         Ok(Self {
             services: services(&args, plan.has_udp())?,
             plan,
+            inherited: Inherited::default(),
             model: args.model,
             limits,
             max_connections: args.max_connections,
+            max_per_address: args.max_connections_per_ip,
+            max_memory: args.max_memory,
             any_source_port: args.udp_any_source_port,
             drain: args.drain,
             stats_interval: args.stats_interval.0,
@@ -77,15 +103,33 @@ impl Options {
             None => (most, defaults.over_limit),
         };
         Config {
-            limits: self.limits.clone(),
+            limits: Limits { memory: self.max_memory(), ..self.limits.clone() },
             max_connections,
             over_limit,
+            max_per_address: self.max_per_address,
             any_source_port: self.any_source_port,
             drain: self.drain,
             stats_interval: self.stats_interval,
             ..defaults
         }
     }
+
+    /// What was asked for, or this process's share of half of what the machine has left. Where a thread waits for each
+    /// write next to nothing is kept.
+    fn max_memory(&self) -> Option<usize> {
+        match self.max_memory {
+            _ if is_blocking(self.model) => None,
+            Some(SizeLimit(asked)) => asked,
+            None => {
+                let available = Machine::read().memory.room()?;
+                usize::try_from(available).ok().map(|bytes| (bytes / 2 / self.workers).max(1))
+            }
+        }
+    }
+}
+
+const fn is_blocking(model: Model) -> bool {
+    matches!(model, Model::Threads | Model::Iterative)
 }
 
 /// Serves until a drain has ended or a second signal came.
@@ -98,7 +142,7 @@ pub(super) fn run(options: Options, member: Option<Member>) -> Result<Exit, Fail
             let crew = Crew { workers: options.workers, drain: options.drain, then_exit: options.then_exit };
             crew.run()
         }
-        None => serve(&options, announce),
+        None => serve(options, announce),
         Some(member) => work(options, Worker::new(member)),
     }
 }
@@ -107,24 +151,27 @@ pub(super) fn run(options: Options, member: Option<Member>) -> Result<Exit, Fail
 fn work(mut options: Options, mut worker: Worker) -> Result<Exit, Failure> {
     let outcome = worker.wait_bind().and_then(|resolved| {
         options.plan.share(resolved);
-        serve(&options, |addresses| worker.bound(addresses))
+        serve(options, |addresses| worker.bound(addresses))
     });
     Ok(outcome.unwrap_or_else(|failure| worker.failed(&failure)))
 }
 
 /// Serves in this process. `announce` is called once everything is bound, before anybody is accepted.
 fn serve(
-    options: &Options,
+    mut options: Options,
     announce: impl FnOnce(&[Address]) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
     log_open_files(raise_open_files());
-    warn_of_system_limits(options);
+    warn_of_system_limits(&options);
     let config = options.config();
     if options.model != Model::Iterative {
         let (max, newcomers) = (config.max_connections, config.over_limit.effect());
         info!("connection limit max_connections={max} effect=\"{newcomers}\"");
     }
-    let bound = options.plan.bind()?;
+    if let Some(max) = config.limits.memory {
+        info!("memory limit max_memory={max}");
+    }
+    let bound = options.plan.bind(std::mem::take(&mut options.inherited))?;
     let addresses: Vec<Address> = bound.iter().map(|bound| bound.address.clone()).collect();
     let hooks = &options.services.hooks;
     // Whoever reads where we listen may send a signal next: it has to be heard by then.
@@ -200,15 +247,20 @@ fn check_framing(args: &ServeArgs) -> Result<(), String> {
 
 /// Options that have no meaning with this model.
 fn check_model(args: &ServeArgs) -> Result<(), String> {
-    let blocking = matches!(args.model, Model::Threads | Model::Iterative);
+    let blocking = is_blocking(args.model);
+    let iterative = args.model == Model::Iterative;
     let waits = "its writes wait until the peer reads, so nothing unsent is kept, and nobody has turns; use --model loop or \
                  spin, or leave the option out";
+    let stacks = "its writes wait until the peer reads, so that next to nothing is kept; what a connection costs there is its \
+                  thread: use --max-connections, or --model loop or spin";
     let one = "it serves one client at a time on each listener; leave the option out";
     for (option, given, without_meaning, why) in [
         ("--high-water", args.high_water.is_some(), blocking, waits),
         ("--low-water", args.low_water.is_some(), blocking, waits),
         ("--read-budget", args.read_budget.is_some(), blocking, waits),
-        ("--max-connections", args.max_connections.is_some(), args.model == Model::Iterative, one),
+        ("--max-memory", args.max_memory.is_some(), blocking, stacks),
+        ("--max-connections", args.max_connections.is_some(), iterative, one),
+        ("--max-connections-per-ip", args.max_connections_per_ip.is_some(), iterative, one),
     ] {
         if given && without_meaning {
             let model =
@@ -270,7 +322,11 @@ mod tests {
         assert_eq!(options.limits, Limits::default());
         assert_eq!(options.plan.streams, ListenOptions::default());
         assert_eq!(options.plan.datagrams, DatagramOptions::default());
-        assert_eq!(options.config(), Config::default());
+        let config = options.config();
+        let memory = config.limits.memory;
+        assert!(memory.is_some_and(|bytes| bytes > 1 << 20), "{memory:?}");
+        let limits = Limits { memory, ..Limits::default() };
+        assert_eq!(config, Config { limits, ..Config::default() });
         let expected = ["tcp://127.0.0.1:9999", "udp://127.0.0.1:9999"].map(|text| text.parse().unwrap());
         assert_eq!(options.plan.addresses, expected);
     }
@@ -280,6 +336,10 @@ mod tests {
         let options = parse(&[
             "--framing=lines",
             "--max-connections=7",
+            "--max-connections-per-ip=3",
+            "--max-memory=1MiB",
+            "--keepalive=6s",
+            "--user-timeout=7s",
             "--max-frame=1k",
             "--high-water=8KiB",
             "--low-water=0",
@@ -301,7 +361,9 @@ mod tests {
         assert_eq!((limits.max_partial, Some(limits.linger)), (1024 + PARTIAL_SLACK, secs(3)));
         assert_eq!((config.max_connections, config.over_limit), (7, OverLimit::Refuse));
         assert_eq!((Some(config.drain), config.stats_interval), (secs(4), secs(5)));
-        assert_eq!(options.plan.streams.backlog, 5);
+        assert_eq!((config.max_per_address, limits.memory), (Some(3), Some(1 << 20)));
+        let streams = &options.plan.streams;
+        assert_eq!((streams.backlog, streams.keepalive, streams.user_timeout), (5, secs(6), secs(7)));
     }
 
     #[test]
@@ -372,6 +434,15 @@ mod tests {
             (&["--model=iterative", "--low-water=1k"], "--model iterative"),
             (&["--model=threads", "--read-budget=1k"], "--model threads"),
             (&["--model=iterative", "--max-connections=2"], "one client at a time"),
+            (&["--model=iterative", "--max-connections-per-ip=2"], "one client at a time"),
+            (&["--model=threads", "--max-memory=1GiB"], "its thread"),
+            (&["--model=iterative", "--max-memory=off"], "its thread"),
+            (&["--listen=udp://[::1]:1", "--max-memory=1GiB"], "a connection"),
+            (&["--listen=unix:/a", "--max-connections-per-ip=2"], "tcp://127.0.0.1:9999"),
+            (&["--listen=unix:/a", "--keepalive=2s"], "tcp://127.0.0.1:9999"),
+            (&["--listen=udp://[::1]:1", "--user-timeout=2s"], "tcp://127.0.0.1:9999"),
+            (&["--keepalive=999ms"], "at least 1s"),
+            (&["--keepalive=10h"], "at most 9h"),
         ] {
             let error = parse(arguments).err().unwrap();
             assert!(error.contains(expected), "{arguments:?}: {error}");

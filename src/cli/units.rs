@@ -17,6 +17,10 @@ const LIMIT: &str =
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TimeLimit(pub(super) Option<Duration>);
 
+/// A limit of bytes that may be switched off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SizeLimit(pub(super) Option<usize>);
+
 /// Parses a count of at least 1: `500`, `10k`, `1m`.
 pub(super) fn count(text: &str) -> Result<usize, String> {
     let factor = |unit: &str| match unit {
@@ -71,6 +75,15 @@ pub(super) fn time_limit(text: &str) -> Result<TimeLimit, String> {
     }
     let limit = time(text).map_err(|error| if error == TIME { LIMIT.to_owned() } else { error })?;
     Ok(TimeLimit(Some(limit).filter(|limit| !limit.is_zero())))
+}
+
+/// Parses a limit of bytes: a [`size`], or `0`, `off` or `none` for no limit.
+pub(super) fn size_limit(text: &str) -> Result<SizeLimit, String> {
+    if text == "off" || text == "none" {
+        return Ok(SizeLimit(None));
+    }
+    let limit = size(text).map_err(|error| format!("{error}, or 0, off or none for no limit"))?;
+    Ok(SizeLimit(Some(limit).filter(|limit| *limit > 0)))
 }
 
 /// Digits and a unit; `None` for anything else, and for what no `u64` can hold.

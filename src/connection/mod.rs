@@ -55,7 +55,7 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         pass.refill();
         self.session.handle_open(&self.stream, pass);
         self.flush(pass);
-        self.rest()
+        self.rest(pass)
     }
 
     /// Adds what an event said.
@@ -87,9 +87,12 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
     /// [`drive`](Self::drive), when there is more to do than one read and one write.
     #[inline(never)]
     fn drive_on(&mut self, scratch: &mut [u8], pass: &mut Pass) -> Progress {
+        if pass.memory.is_short() && T::PLANTED != Planted::MemoryPauseForgotten {
+            self.session.hold_back(pass);
+        }
         while !pass.is_spent() {
             match self.next_action() {
-                Action::Wait => return self.rest_at(Progress::Blocked),
+                Action::Wait => return self.rest_at(Progress::Blocked, pass),
                 // Who always has more to send would never see what it is sent, nor the end of it. Reading comes
                 // first, because producing mostly ends in congestion, and both are done whatever the budget.
                 Action::Produce if self.session.wants_read() && self.ready.has(Readiness::READABLE) => {
@@ -101,7 +104,7 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
                 action => self.act(action, scratch, pass),
             }
         }
-        self.rest()
+        self.rest(pass)
     }
 
     /// For a driver that waits in read(2), and therefore reads itself: hands on what that gave, in `scratch`, and does
@@ -218,18 +221,19 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
 
     /// The end of a pass whose share is spent: there may be more to do.
     #[inline]
-    fn rest(&mut self) -> Progress {
+    fn rest(&mut self, pass: &mut Pass) -> Progress {
         let more = self.can_go_on();
-        self.rest_at(if more { Progress::Yielded } else { Progress::Blocked })
+        self.rest_at(if more { Progress::Yielded } else { Progress::Blocked }, pass)
     }
 
-    /// The end of a pass: memory is given back.
+    /// The end of a pass: memory is given back, and what is kept is counted.
     #[inline]
-    fn rest_at(&mut self, progress: Progress) -> Progress {
+    fn rest_at(&mut self, progress: Progress, pass: &mut Pass) -> Progress {
         if self.session.is_closed() {
             return Progress::Closed;
         }
         if !self.session.is_plain() {
+            self.session.account(pass);
             self.session.release();
         }
         progress

@@ -36,6 +36,8 @@ pub(super) struct Acceptor {
     pub(super) listener: StreamListener,
     pub(super) context: Arc<Context>,
     pub(super) model: Model,
+    /// Another process accepts from it when this one stops.
+    pub(super) is_shared: bool,
 }
 
 /// What all connections of one listener share.
@@ -47,13 +49,16 @@ pub(super) struct Context {
 }
 
 impl Acceptor {
-    /// Accepts until a drain has emptied the queue.
+    /// Accepts until a drain has emptied the queue, or has begun if the queue is another process's too.
     pub(super) fn run(self) {
         let mut failures = 0;
         let mut reserve = File::open("/dev/null").ok();
         let shared = &*self.context.shared;
         while !shared.is_over() {
             shared.wait_for_room();
+            if self.is_shared && shared.is_stopping() {
+                break;
+            }
             match attempt_accept(|| self.listener.accept(false)) {
                 Attempt::Done((socket, address)) => {
                     failures = 0;
@@ -78,7 +83,9 @@ impl Acceptor {
     fn serve(&self, socket: Socket, address: &Address) {
         let context = &self.context;
         log::trace!("accepted peer={address}");
-        let Admission::Serve(peer) = context.shared.admit(socket, self.listener.is_unix()) else { return };
+        let Admission::Serve(peer) = context.shared.admit(socket, address, self.listener.is_unix()) else {
+            return;
+        };
         if self.model == Model::Iterative {
             // As on a thread of its own: a service that panics ends one conversation, not the listener.
             let body = || converse(&peer, &context.make, &context.local, &context.shared);

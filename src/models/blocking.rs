@@ -59,6 +59,7 @@ struct Stream {
     listener: StreamListener,
     local: Address,
     make: Factory,
+    is_shared: bool,
 }
 
 struct Datagrams {
@@ -91,7 +92,13 @@ impl Blocking {
 
     /// Adds a listener; `make` is called in the thread that serves the connection.
     pub fn add_listener(&mut self, listener: StreamListener, local: Address, make: Factory) {
-        self.streams.push(Stream { listener, local, make });
+        self.streams.push(Stream { listener, local, make, is_shared: false });
+    }
+
+    /// [`add_listener`](Self::add_listener) for a socket on which another process accepts when this one stops: a drain
+    /// accepts nobody from it any more.
+    pub fn add_shared_listener(&mut self, listener: StreamListener, local: Address, make: Factory) {
+        self.streams.push(Stream { listener, local, make, is_shared: true });
     }
 
     /// Adds a datagram socket, bound to `local`; `make` is called once, in the thread that serves it.
@@ -135,13 +142,13 @@ impl Blocking {
 }
 
 fn acceptor(
-    Stream { listener, local, make }: Stream,
+    Stream { listener, local, make, is_shared }: Stream,
     model: Model,
     shared: &Arc<Shared>,
 ) -> impl FnOnce() + Send + 'static {
     let local = Peer { address: Address::Unknown, local };
     let context = Arc::new(Context { local, make, shared: shared.clone() });
-    let acceptor = Acceptor { listener, context, model };
+    let acceptor = Acceptor { listener, context, model, is_shared };
     move || acceptor.run()
 }
 

@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 use super::blocking::Model;
 use super::orders::Handle;
 use super::peer::Peer;
+use crate::address::Address;
 use crate::error::Error;
 use crate::os::datagrams::Drops;
 use crate::os::stream::Socket;
+use crate::reactor::addresses::Addresses;
 use crate::reactor::throttle::Throttle;
 use crate::reactor::{Config, OverLimit, Stats};
 use crate::session::{Clock, CloseReason, DatagramTraffic, Guard, Span, Tick, Traffic};
@@ -47,6 +49,9 @@ struct Inner {
     drops: Vec<Drops>,
     stats: Stats,
     full: Throttle,
+    /// Where connections come from, if that is limited.
+    addresses: Option<Addresses>,
+    crowded: Throttle,
     failing: Throttle,
 }
 
@@ -63,6 +68,7 @@ pub(super) enum Admission {
 impl Shared {
     pub(super) fn new(model: Model, config: Config, guard: Guard, handle: Handle) -> io::Result<Self> {
         let (stop_event, stop_writer) = io::pipe()?;
+        let inner = Inner { addresses: config.max_per_address.map(Addresses::new), ..Inner::default() };
         Ok(Self {
             model,
             config,
@@ -74,7 +80,7 @@ impl Shared {
             fatal: Mutex::default(),
             stop_event,
             stop_writer,
-            inner: Mutex::default(),
+            inner: Mutex::new(inner),
             room: Condvar::new(),
         })
     }
@@ -101,12 +107,17 @@ impl Shared {
     }
 
     /// Counts a new connection, and lets it in if there is room.
-    pub(super) fn admit(&self, socket: Socket, is_unix: bool) -> Admission {
+    pub(super) fn admit(&self, socket: Socket, address: &Address, is_unix: bool) -> Admission {
         let mut inner = self.lock();
         inner.stats.accepted += 1;
         if inner.stats.open >= self.config.max_connections as u64 {
             inner.stats.closed[CloseReason::OverLimit.kind()] += 1;
             self.warn_full(&mut inner);
+            return Admission::Refused;
+        }
+        if inner.addresses.as_ref().is_some_and(|all| !all.has_room(address)) {
+            inner.stats.closed[CloseReason::OverAddressLimit.kind()] += 1;
+            self.warn_crowded(&mut inner, address);
             return Admission::Refused;
         }
         inner.stats.open += 1;
@@ -119,6 +130,9 @@ impl Shared {
         }
         let id = inner.next_id;
         inner.next_id += 1;
+        if let Some(addresses) = &mut inner.addresses {
+            addresses.enter(id, address);
+        }
         let peer = Arc::new(Peer::new(id, socket, is_unix));
         inner.peers.insert(id, peer.clone());
         if self.is_stopping() {
@@ -131,6 +145,9 @@ impl Shared {
     pub(super) fn release(&self, peer: &Peer, reason: &CloseReason) {
         let mut inner = self.lock();
         inner.peers.remove(&peer.id);
+        if let Some(addresses) = &mut inner.addresses {
+            addresses.leave(peer.id);
+        }
         inner.stats.open -= 1;
         inner.stats.closed[reason.kind()] += 1;
         peer.add_to(&mut inner.stats.traffic);
@@ -187,6 +204,16 @@ impl Shared {
         let permitted = self.lock().failing.permit(now);
         if let Some(suppressed) = permitted {
             write(suppressed);
+        }
+    }
+
+    fn warn_crowded(&self, inner: &mut Inner, peer: &Address) {
+        let max = self.config.max_per_address.unwrap_or_default();
+        if let Some(suppressed) = inner.crowded.permit(self.tick()) {
+            log::warn!(
+                "connection limit of an address reached peer={peer} max={max} effect=\"newcomers are closed\" \
+                 suppressed={suppressed}"
+            );
         }
     }
 

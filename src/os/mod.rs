@@ -1,6 +1,8 @@
 //! What the operating system is asked for besides the poll: sockets and their options, limits, names of hosts.
 
 pub mod datagrams;
+#[cfg(feature = "cli")]
+pub mod descriptors;
 pub mod dial;
 pub mod limits;
 pub mod memory;

@@ -5,13 +5,18 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixListener;
+use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
 use super::stream;
+pub use super::stream::address_of;
 use super::unix::{self, SocketFile};
 use crate::address::{Address, UnixName};
 use crate::error::Error;
+
+/// How often a silent peer is asked before it counts as gone.
+const PROBES: u32 = 4;
 
 /// How a listening socket is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +28,11 @@ pub struct ListenOptions {
     pub only_v6: bool,
     /// Who may connect to a Unix socket, as the permissions of its path. Default 0600: its owner.
     pub unix_mode: u32,
+    /// A TCP peer that was silent for so long is asked whether it is there, four times within as long again (SO_KEEPALIVE); in
+    /// whole seconds. Default `None`: never.
+    pub keepalive: Option<Duration>,
+    /// How long a TCP peer may leave unacknowledged what was sent to it (TCP_USER_TIMEOUT). Default `None`: as the kernel has it.
+    pub user_timeout: Option<Duration>,
     /// Whether other TCP listeners of this user, in this process or another, may listen on the same port if they say so too
     /// (SO_REUSEPORT): the kernel gives each connection to one of them. Default false.
     pub reuse_port: bool,
@@ -30,7 +40,14 @@ pub struct ListenOptions {
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        Self { backlog: 4096, only_v6: false, unix_mode: 0o600, reuse_port: false }
+        Self {
+            backlog: 4096,
+            only_v6: false,
+            unix_mode: 0o600,
+            keepalive: None,
+            user_timeout: None,
+            reuse_port: false,
+        }
     }
 }
 
@@ -153,10 +170,29 @@ fn bind_tcp(addr: SocketAddr, options: &ListenOptions) -> io::Result<Socket> {
     // A restart must not wait for TIME_WAIT to pass.
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(options.reuse_port)?;
-    socket.set_tcp_nodelay(true)?;
+    set_inherited(&socket, options)?;
     socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::from(addr))?;
     Ok(socket)
+}
+
+/// Sets what accepted sockets are to have on a TCP listener, which may have been bound by somebody else.
+///
+/// # Errors
+/// setsockopt(2).
+pub fn set_inherited(listener: &impl AsFd, options: &ListenOptions) -> io::Result<()> {
+    let socket = SockRef::from(listener);
+    socket.set_tcp_nodelay(true)?;
+    if let Some(silence) = options.keepalive {
+        let step = (silence / PROBES).max(Duration::from_secs(1));
+        let keepalive = TcpKeepalive::new().with_time(silence).with_interval(step).with_retries(PROBES);
+        socket.set_tcp_keepalive(&keepalive)?;
+    }
+    #[cfg(target_os = "linux")]
+    if options.user_timeout.is_some() {
+        socket.set_tcp_user_timeout(options.user_timeout)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -171,6 +207,25 @@ mod tests {
         let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (accepted, _) = listener.accept().unwrap();
         assert_eq!(accepted.nodelay().unwrap(), cfg!(target_os = "linux"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn accepted_sockets_inherit_what_finds_a_peer_that_vanished() {
+        let options = ListenOptions {
+            keepalive: Some(Duration::from_secs(60)),
+            user_timeout: Some(Duration::from_millis(2500)),
+            ..ListenOptions::default()
+        };
+        let listener = listen_tcp("127.0.0.1:0".parse().unwrap(), &options).unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        let accepted = socket2::SockRef::from(&accepted);
+        assert!(accepted.keepalive().unwrap());
+        assert_eq!(accepted.tcp_keepalive_time().unwrap(), Duration::from_secs(60));
+        assert_eq!(accepted.tcp_keepalive_interval().unwrap(), Duration::from_secs(15));
+        assert_eq!(accepted.tcp_keepalive_retries().unwrap(), PROBES);
+        assert_eq!(accepted.tcp_user_timeout().unwrap(), Some(Duration::from_millis(2500)));
     }
 
     #[test]

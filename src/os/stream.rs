@@ -125,7 +125,8 @@ impl Stream for Socket {
 }
 
 /// The address of a stream socket, as the system gives it.
-pub(super) fn address_of(any: SocketAddrAny) -> Address {
+#[must_use]
+pub fn address_of(any: SocketAddrAny) -> Address {
     if any.address_family() == AddressFamily::UNIX {
         return Address::Unix(
             SocketAddrUnix::try_from(any).map_or(UnixName::Unnamed, |name| unix_name(&name)),

@@ -9,7 +9,7 @@ use crate::attempt::{Attempt, Failure, FailureClass, attempt_accept};
 use crate::connection::{Connection, Progress};
 use crate::error::Error;
 use crate::kernel::{Kernel, Planted, Token};
-use crate::session::{CloseReason, Factory, Peer, Remote, Tick};
+use crate::session::{CloseReason, Factory, Peer, Protocol, Remote, Tick};
 
 /// How long accepting rests when no descriptor, buffer or memory is left. No event announces the end of it.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -24,6 +24,8 @@ const FAILURES: u32 = 64;
 /// A listener and how its connections begin.
 pub(super) struct Listening<K: Kernel> {
     listener: K::Listener,
+    /// Another process accepts from it when this one stops.
+    pub(super) is_shared: bool,
     /// Failures in a row: since accepting last succeeded, found nobody, or was given a rest.
     failures: u32,
     /// Accepting rests until then, whatever events say: a newcomer's arrival frees no descriptor.
@@ -47,6 +49,8 @@ enum Stopped {
     Batch,
     /// As many connections as may be.
     Full,
+    /// Memory is short.
+    Short,
     /// Accepting failed.
     Failed(Failure),
 }
@@ -62,13 +66,37 @@ impl<K: Kernel> Reactor<K> {
         address: Address,
         make: Factory,
     ) -> Result<(), Error> {
-        let mut listener = listener;
+        self.insert_listener(listener, address, make, false)
+    }
+
+    /// [`add_listener`](Self::add_listener) for a socket on which another process accepts when this one stops: a drain closes
+    /// it at once, without accepting who is queued.
+    ///
+    /// # Errors
+    /// [`Error::Bind`] when it cannot be registered with the poll.
+    pub fn add_shared_listener(
+        &mut self,
+        listener: K::Listener,
+        address: Address,
+        make: Factory,
+    ) -> Result<(), Error> {
+        self.insert_listener(listener, address, make, true)
+    }
+
+    fn insert_listener(
+        &mut self,
+        mut listener: K::Listener,
+        address: Address,
+        make: Factory,
+        is_shared: bool,
+    ) -> Result<(), Error> {
         let token = self.slots.next_token();
         self.kernel
             .register_listener(&mut listener, token)
             .map_err(|source| Error::Bind { address: address.to_string(), source })?;
         let slot = Slot::Listener(Box::new(Listening {
             listener,
+            is_shared,
             failures: 0,
             rests_until: None,
             peer: Peer { address: Address::Unknown, local: address },
@@ -98,15 +126,25 @@ impl<K: Kernel> Reactor<K> {
             Stopped::Batch if planted::<K>(Planted::AcceptBatchForgotten) => {}
             Stopped::Batch => self.requeue(token),
             Stopped::Full => {
-                if !self.paused.contains(&token) {
-                    self.paused.push(token);
-                }
+                self.rest_listener(token);
                 self.warn_full();
+            }
+            Stopped::Short if planted::<K>(Planted::MemoryRestForgotten) => {}
+            Stopped::Short => {
+                self.rest_listener(token);
+                self.note_memory_rest();
             }
             Stopped::Failed(failure) if failure.class == FailureClass::Fatal => {
                 self.end_listener(token, failure)
             }
             Stopped::Failed(failure) => self.pause(token, failure),
+        }
+    }
+
+    /// Until a connection ends, or memory is there.
+    fn rest_listener(&mut self, token: Token) {
+        if !self.paused.contains(&token) {
+            self.paused.push(token);
         }
     }
 
@@ -116,6 +154,9 @@ impl<K: Kernel> Reactor<K> {
             if full && self.config.over_limit == OverLimit::Wait {
                 return Stopped::Full;
             }
+            if self.pass.memory.refuses() {
+                return Stopped::Short;
+            }
             let Some(Entry { slot: Slot::Listener(listening), .. }) = self.slots.get_mut(token) else {
                 return Stopped::Drained;
             };
@@ -123,12 +164,16 @@ impl<K: Kernel> Reactor<K> {
                 Attempt::Done((stream, address)) => {
                     listening.failures = 0;
                     listening.peer.address = address;
-                    let protocol = if full { None } else { Some((listening.make)(&listening.peer)) };
+                    let counted = self.addresses.as_ref();
+                    let crowded = counted.is_some_and(|all| !all.has_room(&listening.peer.address));
+                    let protocol =
+                        if full || crowded { None } else { Some((listening.make)(&listening.peer)) };
                     self.stats.accepted += 1;
                     self.count_open();
                     match protocol {
-                        Some(protocol) => self.begin(stream, protocol),
-                        None => self.refuse(&stream),
+                        Some(protocol) => self.begin(stream, protocol, token),
+                        None if full => self.refuse(&stream),
+                        None => self.refuse_address(&stream),
                     }
                 }
                 Attempt::WouldBlock => {
@@ -150,7 +195,7 @@ impl<K: Kernel> Reactor<K> {
     }
 
     /// A new connection: registered for its whole life, then opened.
-    fn begin(&mut self, stream: K::Stream, protocol: Box<dyn crate::session::Protocol>) {
+    fn begin(&mut self, stream: K::Stream, protocol: Box<dyn Protocol>, listener: Token) {
         if log_enabled!(Level::Trace) {
             trace!("accepted peer={}", stream.address());
         }
@@ -162,6 +207,9 @@ impl<K: Kernel> Reactor<K> {
         let progress = connection.open(&mut self.pass);
         let deadline = connection.session().poll_timeout(&self.pass);
         self.slots.insert(Entry::new(Slot::Peer(connection)));
+        if self.addresses.is_some() {
+            self.enter_address(token, listener);
+        }
         self.arm(token, deadline);
         if progress != Progress::Blocked {
             self.after_drive(token, progress, false);
@@ -188,6 +236,29 @@ impl<K: Kernel> Reactor<K> {
             log::debug!("closed peer={} reason=\"over_limit\"", stream.address());
         }
         self.warn_full();
+    }
+
+    /// One more of its address than may be: counted, and closed when this returns to the caller.
+    #[cold]
+    fn refuse_address(&mut self, stream: &K::Stream) {
+        self.count_close(&CloseReason::OverAddressLimit);
+        if let Some(suppressed) = self.warnings.over_address.permit(self.pass.now().tick) {
+            let (peer, max) = (stream.address(), self.config.max_per_address.unwrap_or_default());
+            warn!(
+                "connection limit of an address reached peer={peer} max={max} effect=\"newcomers are closed\" \
+                 suppressed={suppressed}"
+            );
+        }
+    }
+
+    /// The connection that was accepted last is one more of its address.
+    #[cold]
+    fn enter_address(&mut self, token: Token, listener: Token) {
+        if let Some(Entry { slot: Slot::Listener(listening), .. }) = self.slots.get(listener)
+            && let Some(addresses) = &mut self.addresses
+        {
+            addresses.enter(super::key_of(token).into(), &listening.peer.address);
+        }
     }
 
     fn warn_full(&mut self) {

@@ -34,6 +34,9 @@ pub struct Config {
     pub max_connections: usize,
     /// What happens at that number. Default [`OverLimit::Wait`].
     pub over_limit: OverLimit,
+    /// The most connections open at once from one address of IPv4, or from one /64 of IPv6; more are accepted and closed.
+    /// TCP only. Never counted, and so not limited, by default.
+    pub max_per_address: Option<usize>,
     /// Connections accepted per listener and turn. Default 64.
     pub accept_batch: u32,
     /// How long a drain may take before what is left is cut off. Default 10 s.
@@ -64,6 +67,7 @@ impl Default for Config {
             limits: Limits::default(),
             max_connections: open_files().saturating_sub(RESERVED_DESCRIPTORS).max(1),
             over_limit: OverLimit::Wait,
+            max_per_address: None,
             accept_batch: 64,
             drain: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),

@@ -44,7 +44,7 @@ impl State {
 }
 
 impl<K: Kernel> Reactor<K> {
-    /// Begins a drain: listeners accept what is queued and close, connections end once they are quiet.
+    /// Begins a drain: listeners accept what is queued and close (those that are shared close at once), connections end once they are quiet.
     pub fn stop(&mut self) {
         // The owner of the loop may have been busy since the last turn: the limit counts from now.
         self.read_clock();
@@ -107,6 +107,9 @@ impl<K: Kernel> Reactor<K> {
     fn stop_slot(&mut self, token: Token) {
         let Some(entry) = self.slots.get_mut(token) else { return };
         match &entry.slot {
+            Slot::Listener(listening) if listening.is_shared => {
+                self.remove(token);
+            }
             Slot::Listener(_) => self.requeue(token),
             Slot::Connecting(_) => self.not_connected(token, CloseReason::Stopped),
             Slot::Peer(_) => self.stop_peer(token),

@@ -9,6 +9,7 @@
 //!    serve those who wait, in order, until the turn has moved its share of bytes.
 
 mod accept;
+pub(crate) mod addresses;
 #[cfg(all(feature = "load", target_os = "linux"))]
 mod alarm;
 mod config;
@@ -17,6 +18,7 @@ mod datagrams;
 mod deadlines;
 mod drain;
 mod handle;
+mod memory;
 mod mio_kernel;
 mod scratch;
 mod serve;
@@ -39,9 +41,11 @@ use std::time::Duration;
 use log::{error, info};
 
 use self::accept::Listening;
+use self::addresses::Addresses;
 use self::connect::Connecting;
 use self::deadlines::Deadlines;
 use self::drain::State;
+use self::memory::Shortage;
 use self::scratch::Scratch;
 use self::slots::{Slots, key_of};
 use self::throttle::Throttle;
@@ -130,8 +134,12 @@ pub struct Reactor<K: Kernel = MioKernel> {
     config: Config,
     stats: Stats,
     state: State,
-    /// Listeners that wait for a connection to end.
+    /// Listeners that wait for a connection to end, or for memory.
     paused: Vec<Token>,
+    /// Memory is short.
+    shortage: Option<Shortage>,
+    /// Where connections come from, if that is limited.
+    addresses: Option<Box<Addresses>>,
     next_report: Option<Tick>,
     warnings: Warnings,
     shared: datagrams::Shared,
@@ -144,6 +152,9 @@ pub struct Reactor<K: Kernel = MioKernel> {
 struct Warnings {
     over_limit: Throttle,
     exhausted: Throttle,
+    over_address: Throttle,
+    memory: Throttle,
+    memory_ends: Throttle,
     protocol: Throttle,
     register: Throttle,
 }
@@ -157,6 +168,7 @@ impl<K: Kernel> Reactor<K> {
         let scratch = Scratch::new(config.limits.read_budget);
         let next_report = config.stats_interval.map(|interval| now.tick.after(interval.into()));
         let shared = datagrams::Shared::new(config.any_source_port);
+        let addresses = config.max_per_address.map(|max| Box::new(Addresses::new(max)));
         Self {
             kernel,
             slots: Slots::with_capacity(ROOM),
@@ -172,6 +184,8 @@ impl<K: Kernel> Reactor<K> {
             stats: Stats::default(),
             state: State::Running,
             paused: Vec::new(),
+            shortage: None,
+            addresses,
             next_report,
             warnings: Warnings::default(),
             shared,
@@ -223,6 +237,8 @@ impl<K: Kernel> Reactor<K> {
         Stats {
             traffic: *self.pass.traffic(),
             datagrams: *self.pass.datagrams(),
+            buffered: self.pass.memory.held() as u64,
+            read_pauses: self.pass.memory.pauses,
             kernel_drops: self.kernel_drops(),
             ..self.stats.clone()
         }
@@ -250,6 +266,7 @@ impl<K: Kernel> Reactor<K> {
             return Some(Duration::ZERO);
         }
         let own = Tick::earliest(self.next_report, self.state.deadline());
+        let own = Tick::earliest(own, self.shortage_deadline());
         let until = Tick::earliest(self.deadlines.next(), own).map(|at| self.pass.now().until(at));
         match (until, max_wait) {
             (Some(a), Some(b)) => Some(a.min(b)),

@@ -26,6 +26,9 @@ impl<K: Kernel> Reactor<K> {
         events.clear();
         self.spare = events;
         self.serve_waiting(end);
+        if self.pass.memory.is_short() {
+            self.watch_shortage();
+        }
         self.resume_paused();
     }
 
@@ -115,6 +118,14 @@ impl<K: Kernel> Reactor<K> {
         if progress == Progress::Closed {
             return self.close(token, None);
         }
+        self.arrange(token, progress, unarmed);
+        if self.pass.memory.is_over() {
+            self.keep_limit();
+        }
+    }
+
+    #[inline]
+    fn arrange(&mut self, token: Token, progress: Progress, unarmed: bool) {
         let Some(entry) = self.slots.get_mut(token) else { return };
         if progress == Progress::Yielded && !planted::<K>(Planted::RequeueLost) {
             super::enqueue(entry, token, &mut self.waiting);
@@ -144,6 +155,9 @@ impl<K: Kernel> Reactor<K> {
             Some(reason) => &{ reason },
             None => return,
         };
+        if !planted::<K>(Planted::MemoryEndForgotten) {
+            connection.session_mut().forget(&mut self.pass);
+        }
         connection.session_mut().handle_closed(reason, &mut self.pass);
         if log_enabled!(Level::Debug) {
             log_close::<K>(connection, token, reason);
@@ -156,6 +170,11 @@ impl<K: Kernel> Reactor<K> {
         }
         self.remove(token);
         self.count_close(reason);
+        if let Some(addresses) = &mut self.addresses
+            && !planted::<K>(Planted::AddressEndForgotten)
+        {
+            addresses.leave(key_of(token).into());
+        }
     }
 
     pub(super) fn count_close(&mut self, reason: &CloseReason) {
@@ -170,7 +189,10 @@ impl<K: Kernel> Reactor<K> {
 
     /// Lets listeners go on that waited for a connection to end.
     fn resume_paused(&mut self) {
-        if self.paused.is_empty() || self.is_full() || planted::<K>(Planted::PausedForgotten) {
+        if self.paused.is_empty() || self.is_full() || self.pass.memory.refuses() {
+            return;
+        }
+        if planted::<K>(Planted::PausedForgotten) {
             return;
         }
         trace!("accepting again listeners={}", self.paused.len());

@@ -37,7 +37,7 @@ impl<T> Slots<T> {
 
     /// The token the next [`insert`](Self::insert) will give.
     pub(crate) fn next_token(&self) -> Token {
-        self.token(self.slab.vacant_key(), self.seq)
+        Self::token(self.slab.vacant_key(), self.seq)
     }
 
     pub(crate) fn insert(&mut self, value: T) -> Token {
@@ -45,7 +45,7 @@ impl<T> Slots<T> {
         // The all-ones sequence is left out: it would collide with the reserved tokens.
         self.seq = if seq >= u32::MAX - 1 { 0 } else { seq + 1 };
         let key = self.slab.insert(Entry { seq, value });
-        self.token(key, seq)
+        Self::token(key, seq)
     }
 
     #[inline]
@@ -62,7 +62,7 @@ impl<T> Slots<T> {
     /// The token of whatever has this token's key now: the planted bug that generations prevent.
     pub(crate) fn current(&self, token: Token) -> Token {
         let key = token.0 & KEY_MASK;
-        self.slab.get(key).map_or(token, |entry| self.token(key, entry.seq))
+        self.slab.get(key).map_or(token, |entry| Self::token(key, entry.seq))
     }
 
     pub(crate) fn remove(&mut self, token: Token) -> Option<T> {
@@ -73,15 +73,25 @@ impl<T> Slots<T> {
     /// The token of what lives under `key` now.
     pub(crate) fn token_of(&self, key: u32) -> Option<Token> {
         let key = key as usize;
-        self.slab.get(key).map(|entry| self.token(key, entry.seq))
+        self.slab.get(key).map(|entry| Self::token(key, entry.seq))
     }
 
     /// All tokens, collected, so that values may be removed while going through them.
     pub(crate) fn tokens(&self) -> Vec<Token> {
-        self.slab.iter().map(|(key, entry)| self.token(key, entry.seq)).collect()
+        self.slab.iter().map(|(key, entry)| Self::token(key, entry.seq)).collect()
     }
 
-    fn token(&self, key: usize, seq: u32) -> Token {
+    /// Every value with its token.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Token, &T)> {
+        self.slab.iter().map(|(key, entry)| (Self::token(key, entry.seq), &entry.value))
+    }
+
+    /// Every value with its token, to be changed.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (Token, &mut T)> {
+        self.slab.iter_mut().map(|(key, entry)| (Self::token(key, entry.seq), &mut entry.value))
+    }
+
+    fn token(key: usize, seq: u32) -> Token {
         debug_assert!(key <= KEY_MASK, "more slots than a token can name");
         Token(Self::seq_bits(seq) << HALF | key)
     }

@@ -24,6 +24,15 @@ pub struct Stats {
     pub accept_pauses: u64,
     /// Connections closed unheard with the reserve descriptor.
     pub shed: u64,
+    /// Bytes of memory that connections keep for unfinished messages and unsent output, now.
+    pub buffered: u64,
+    /// How often memory became short, reading from a connection was paused for it, and a listener rested for it. Those
+    /// who were ended are in `closed`, as [`CloseReason::OverMemory`].
+    pub memory_shortages: u64,
+    /// See `memory_shortages`.
+    pub read_pauses: u64,
+    /// See `memory_shortages`.
+    pub memory_rests: u64,
     /// Connections that could not be registered with the poll.
     pub register_errors: u64,
     /// Connections closed because no thread could be started for them.
@@ -67,6 +76,10 @@ impl fmt::Display for Stats {
             ("accept_errors", self.accept_errors),
             ("accept_pauses", self.accept_pauses),
             ("shed", self.shed),
+            ("buffered", self.buffered),
+            ("memory_shortages", self.memory_shortages),
+            ("read_pauses", self.read_pauses),
+            ("memory_rests", self.memory_rests),
             ("register_errors", self.register_errors),
             ("spawn_errors", self.spawn_errors),
             ("stale_events", self.stale_events),

@@ -19,6 +19,11 @@ impl Buffer {
         self.bytes.len() - self.start
     }
 
+    /// Bytes of memory taken up.
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     pub(crate) fn as_slice(&self) -> &[u8] {
         &self.bytes[self.start..]
     }

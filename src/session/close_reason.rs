@@ -122,11 +122,15 @@ pub enum CloseReason {
     OverLimit,
     /// An outgoing connection was not made.
     Connect(ConnectError),
+    /// The server keeps as many connections of this address as it may: closed at once after accepting.
+    OverAddressLimit,
+    /// All connections together kept more memory than they may, and this one the most.
+    OverMemory,
 }
 
 impl CloseReason {
     /// How many kinds there are.
-    pub const KINDS: usize = 13;
+    pub const KINDS: usize = 15;
 
     /// The kinds' names, as the log and the statistics print them, by [`kind`](Self::kind).
     pub const NAMES: [&'static str; Self::KINDS] = [
@@ -143,6 +147,8 @@ impl CloseReason {
         "stopped",
         "over_limit",
         "connect_failed",
+        "over_ip_limit",
+        "over_memory",
     ];
 
     /// A number below [`KINDS`](Self::KINDS), for counting.
@@ -162,6 +168,8 @@ impl CloseReason {
             Self::Stopped => 10,
             Self::OverLimit => 11,
             Self::Connect(_) => 12,
+            Self::OverAddressLimit => 13,
+            Self::OverMemory => 14,
         }
     }
 

@@ -8,7 +8,9 @@ use super::close_reason::CloseReason;
 use super::context::Remote;
 use super::pass::Pass;
 use super::protocol::Protocol;
-use super::{CONGESTED, EOF, EXHAUSTED, MORE_INPUT, NOT_READY, Phase, STOPPING, Session, WANT_WRITABLE};
+use super::{
+    CONGESTED, EOF, EXHAUSTED, HELD_BACK, MORE_INPUT, NOT_READY, Phase, STOPPING, Session, WANT_WRITABLE,
+};
 
 impl<P: Protocol> Session<P> {
     /// The next moment something is due, `None` when every limit that applies is switched off.
@@ -120,7 +122,7 @@ impl<P: Protocol> Session<P> {
     /// output, none to be asked for, no I/O to be repeated.
     fn quiet_deadline(&self, pass: &Pass) -> Option<Tick> {
         let begun = self.rare.as_ref().is_some_and(|rare| rare.is_needed());
-        let busy = begun || self.flags & (NOT_READY | WANT_WRITABLE | EXHAUSTED) != 0;
+        let busy = begun || self.flags & (NOT_READY | WANT_WRITABLE | EXHAUSTED | HELD_BACK) != 0;
         (self.is_stopping() && !busy).then(|| self.active.after(pass.spans.quiet))
     }
 

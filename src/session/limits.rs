@@ -31,6 +31,10 @@ pub struct Limits {
     pub frame_budget: u32,
     /// Bytes kept of a message that is not complete yet, whatever its protocol. Default 1 MiB and 64 KiB.
     pub max_partial: usize,
+    /// Bytes that all connections of one driver together may keep of unfinished messages and unsent output. From three
+    /// quarters of it on nothing more is read from who keeps some, from seven eighths on nobody is accepted, and beyond it
+    /// the largest are ended. `None`, the default, is no limit; the blocking models keep none.
+    pub memory: Option<usize>,
     /// Replies of one datagram socket that may wait to be sent, and as many that may be held back; further ones are
     /// dropped and counted. Default 1,024.
     pub datagrams: usize,
@@ -50,6 +54,7 @@ impl Default for Limits {
             read_budget: 256 * 1024,
             frame_budget: 128,
             max_partial: 1024 * 1024 + 64 * 1024,
+            memory: None,
             datagrams: 1024,
         }
     }

@@ -12,6 +12,7 @@ mod deadline;
 mod factory;
 mod input;
 mod limits;
+mod memory;
 mod output;
 mod pass;
 mod protocol;
@@ -36,8 +37,8 @@ use std::fmt;
 use self::buffers::Buffer;
 use self::pass::Requests;
 use self::state::{
-    CONGESTED, ENDING, EOF, EOF_DONE, EXHAUSTED, MORE_INPUT, NOT_READY, Phase, RARE, Rare, STOPPING,
-    WANT_WRITABLE,
+    CONGESTED, ENDING, EOF, EOF_DONE, EXHAUSTED, HELD_BACK, MORE_INPUT, NOT_READY, Phase, RARE, Rare,
+    STOPPING, WANT_WRITABLE,
 };
 use crate::attempt::{Failure, FailureClass};
 
@@ -113,7 +114,8 @@ impl<P: Protocol> Session<P> {
     #[inline]
     #[must_use]
     pub fn wants_read(&self) -> bool {
-        self.phase == Phase::Open && self.flags & (EOF | CONGESTED | NOT_READY | MORE_INPUT | EXHAUSTED) == 0
+        let waits = EOF | CONGESTED | NOT_READY | MORE_INPUT | EXHAUSTED | HELD_BACK;
+        self.phase == Phase::Open && self.flags & waits == 0
     }
 
     /// Whether bytes from the peer are to be read and thrown away.
@@ -194,10 +196,48 @@ impl<P: Protocol> Session<P> {
         &self.protocol
     }
 
-    /// Bytes of memory kept for unfinished input and unsent output.
+    /// Bytes kept of unfinished input and unsent output.
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.rare.as_ref().map_or(0, |rare| rare.inbox.len() + rare.outbox.len())
+    }
+
+    /// Bytes of memory taken up by what is [`buffered`](Self::buffered): buffers grow by doubling.
+    pub(crate) fn held(&self) -> usize {
+        self.rare.as_ref().map_or(0, |rare| rare.inbox.capacity() + rare.outbox.capacity())
+    }
+
+    /// Adds what has changed of [`held`](Self::held) to what the driver's sessions keep together.
+    pub(crate) fn account(&mut self, pass: &mut Pass) {
+        let now = self.held();
+        if let Some(rare) = &mut self.rare
+            && rare.counted != now
+        {
+            pass.memory.change(std::mem::replace(&mut rare.counted, now), now);
+        }
+    }
+
+    /// What is counted as kept by this session is not any more: it is about to be dropped.
+    pub(crate) fn forget(&mut self, pass: &mut Pass) {
+        if let Some(rare) = &mut self.rare {
+            pass.memory.change(std::mem::take(&mut rare.counted), 0);
+        }
+    }
+
+    /// Memory is short: nothing more is read until [`read_on`](Self::read_on), if anything is kept.
+    #[cold]
+    pub(crate) fn hold_back(&mut self, pass: &mut Pass) {
+        if self.held() > 0 && self.flags & HELD_BACK == 0 && self.phase == Phase::Open {
+            self.flags |= HELD_BACK;
+            pass.memory.pauses += 1;
+        }
+    }
+
+    /// Memory is not short any more. Says whether reading was paused.
+    pub(crate) fn read_on(&mut self) -> bool {
+        let was_held_back = self.flags & HELD_BACK != 0;
+        self.flags &= !HELD_BACK;
+        was_held_back
     }
 
     /// Calls a hook that takes no input, and grants what it asks for.

@@ -10,6 +10,7 @@ use super::clock::{Clock, Now};
 use super::close_reason::{CloseReason, ProtocolError};
 use super::datagram::DatagramTraffic;
 use super::limits::{Limits, Spans};
+use super::memory::Memory;
 
 /// A reply buffer larger than this gives its memory back after the pass.
 const KEEP_CAPACITY: usize = 256 * 1024;
@@ -87,6 +88,8 @@ pub struct Pass {
     pub(crate) spans: Spans,
     limits: Limits,
     datagrams: DatagramTraffic,
+    /// What the sessions keep together.
+    pub(crate) memory: Memory,
 }
 
 impl Pass {
@@ -95,6 +98,7 @@ impl Pass {
     pub fn new(limits: Limits, now: Now) -> Self {
         let spans = Spans::from(&limits);
         let share = Budget::from(&limits);
+        let memory = Memory::new(limits.memory);
         Self {
             now,
             limits,
@@ -108,6 +112,7 @@ impl Pass {
             ended: None,
             traffic: Traffic::default(),
             datagrams: DatagramTraffic::default(),
+            memory,
         }
     }
 

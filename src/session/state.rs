@@ -40,6 +40,8 @@ pub(super) const EXHAUSTED: u16 = 1 << 7;
 pub(super) const NOT_READY: u16 = 1 << 8;
 /// The rare part exists. Together with the other flags: zero means that only the idle limit concerns us.
 pub(super) const RARE: u16 = 1 << 9;
+/// The driver's memory is short and this session keeps some: nothing more is read.
+pub(super) const HELD_BACK: u16 = 1 << 10;
 
 /// The part of a session that most connections do not need most of the time.
 #[derive(Debug, Default)]
@@ -54,6 +56,8 @@ pub(super) struct Rare {
     pub(super) retry_at: Tick,
     pub(super) linger_until: Tick,
     pub(super) lingered: usize,
+    /// How much of the driver's memory is counted as this session's.
+    pub(super) counted: usize,
     pub(super) reason: Option<CloseReason>,
 }
 

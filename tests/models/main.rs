@@ -7,8 +7,10 @@
 mod support;
 
 mod drain;
+mod drain_load;
 mod panics;
 mod peers;
+mod restart;
 mod room;
 mod times;
 mod udp;

@@ -161,3 +161,23 @@ fn iterative_serves_a_second_client_when_the_first_has_ended() {
     drop(first);
     expect(&mut second, b"two");
 }
+
+#[test]
+fn one_address_has_no_more_connections_than_it_may() {
+    for model in CONCURRENT {
+        let server = serve(model, &["--max-connections-per-ip=2"]);
+        let mut clients: Vec<_> = (0..2).map(|_| server.connect()).collect();
+        for client in &mut clients {
+            exchange(client, b"in", b"in");
+        }
+        for _ in 0..10 {
+            assert!(is_refused(&mut server.connect()));
+        }
+        let warning = server.wait_log("connection limit of an address reached");
+        assert!(warning.contains("max=2") && warning.contains("127.0.0.1"), "{warning}");
+        server.wait_stats(|line| line.contains(" open=2 ") && line.contains("closed_over_ip_limit=10"));
+        drop(clients.pop());
+        server.wait_stats(|line| line.contains(" open=1 "));
+        exchange(&mut server.connect(), b"in now", b"in now");
+    }
+}

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod ceilings;
 mod drain;
 mod flood;
 mod frames;

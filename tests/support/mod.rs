@@ -7,6 +7,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -73,6 +74,12 @@ impl Server {
     pub fn start_command(command: Command) -> Self {
         let wanted = command.get_args().filter(|arg| *arg == "--listen").count();
         let mut server = Self::spawn(command);
+        server.hear_listening(wanted);
+        server
+    }
+
+    fn hear_listening(&mut self, wanted: usize) {
+        let server = self;
         for _ in 0..wanted {
             let line = server.stdout.recv_timeout(PATIENCE);
             let line = line.unwrap_or_else(|error| panic!("no listening line: {error}; {}", server.log()));
@@ -82,11 +89,24 @@ impl Server {
             }
             server.listening.push(url.to_owned());
         }
+    }
+
+    /// `oneloop serve ARGS` with a socket that was bound for it, as systemd and others hand it over (sd_listen_fds(3)).
+    pub fn start_with_socket(socket: impl Into<OwnedFd>, args: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        let script = "exec 3<&0 0</dev/null && LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" serve \"$@\"";
+        command.env_remove("RUST_LOG").args(["-c", script, env!("CARGO_BIN_EXE_oneloop")]).args(args);
+        let mut server = Self::spawn_with(command, socket.into().into());
+        server.hear_listening(1);
         server
     }
 
-    fn spawn(mut command: Command) -> Self {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    fn spawn(command: Command) -> Self {
+        Self::spawn_with(command, Stdio::null())
+    }
+
+    fn spawn_with(mut command: Command, stdin: Stdio) -> Self {
+        let child = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = child.expect("the program starts");
         // Bounded, so that what a test does not ask for is not read either.
         let (lines, stdout) = sync_channel(64);
@@ -200,7 +220,7 @@ impl Server {
     }
 
     /// Asks for the statistics until `accepted` says yes to a line of them, and returns that line.
-    pub fn wait_stats(&self, accepted: impl Fn(&str) -> bool) -> String {
+    pub fn wait_stats(&self, mut accepted: impl FnMut(&str) -> bool) -> String {
         let until = Instant::now() + PATIENCE;
         let mut seen = 0;
         loop {

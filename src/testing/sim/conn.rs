@@ -88,6 +88,8 @@ pub(super) struct Conn {
     pub(super) wrote_at: u64,
     pub(super) sent_at: u64,
     pub(super) excuses: Excuses,
+    /// What was kept for it when the reactor last polled.
+    pub(super) kept_at_poll: usize,
     pub(super) end: Option<(CloseReason, u64)>,
 }
 

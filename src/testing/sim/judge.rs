@@ -50,9 +50,13 @@ impl Judge<'_> {
             CloseReason::Io(_) => must(self.conn.excuses.unregistered, "io_error without a cause"),
             CloseReason::Protocol(_) if self.conn.plan.ending == Ending::Wrong => self.all_answered(),
             CloseReason::Closed | CloseReason::Protocol(_) if self.is_custom() => self.clean_end(),
-            CloseReason::Closed | CloseReason::Protocol(_) | CloseReason::OverLimit => {
-                Err("ended for a reason without a cause".to_owned())
+            CloseReason::OverMemory => {
+                must(self.config.limits.memory.is_some(), "ended for memory without a limit")
             }
+            CloseReason::Closed
+            | CloseReason::Protocol(_)
+            | CloseReason::OverLimit
+            | CloseReason::OverAddressLimit => Err("ended for a reason without a cause".to_owned()),
         }
     }
 
@@ -68,7 +72,7 @@ impl Judge<'_> {
         let excused = excuses.unregistered
             || excuses.undialled
             || (excuses.shed && refuses)
-            || (excuses.turned_away && refuses)
+            || (excuses.turned_away && (refuses || self.config.max_per_address.is_some()))
             || (conn.saw == Saw::Refused && draining)
             || self.world.was_cut_off();
         must(excused, "was never served")
@@ -199,6 +203,7 @@ fn judge_counters(world: &World, stats: &Stats) -> Result<(), String> {
     let (counted, mail) = (&world.counted, &world.mail.counted);
     for (name, kernel, reactor) in [
         ("open", 0, stats.open),
+        ("buffered", 0, stats.buffered),
         ("accepted", counted.accepted, stats.accepted),
         ("connected", counted.connected, stats.connected),
         ("closed", counted.accepted + counted.dialled, stats.closed_total()),

@@ -276,9 +276,12 @@ impl<B> Drop for SimStream<B> {
             return world.fail(format!("connection #{} was closed twice", self.id));
         }
         let token = conn.token;
-        conn.excuses.turned_away = token.is_none() && !conn.excuses.unregistered;
+        let turned_away = token.is_none() && !conn.excuses.unregistered;
+        conn.excuses.turned_away = turned_away;
         if conn.side == Side::Connecting {
             conn.finish(conn.saw);
+        } else if turned_away && matches!(conn.plan.dial, Dial::In(_)) {
+            world.watch_turned_away();
         }
         let now = world.now;
         world.conns[self.id].close(now);

@@ -19,6 +19,7 @@
 //! [`survives_any_kernel_datagrams`] your datagram handler, a [`Transcript`] a conversation turn by turn. `cargo test --test
 //! simulation` runs tens of thousands of seeds; `cargo bench --bench simulation` runs millions and says how fast.
 
+mod ceilings;
 mod client;
 mod conn;
 mod datagrams;

@@ -221,12 +221,14 @@ pub(super) fn draw_config(base: &Config, rng: &mut Rng) -> Config {
         read_budget: rng.pick(&[64, 100, 256, 1024, 4096]),
         frame_budget: rng.pick(&[1, 2, 5, 128]),
         datagrams: rng.pick(&[2, 8, 1024]),
+        memory: if rng.one_in(6) { Some(rng.pick(&[512, 2048, 8192])) } else { None },
         ..base.limits.clone()
     };
     Config {
         limits,
         max_connections: if rng.one_in(4) { rng.between(1, 4) } else { 1000 },
         over_limit: if rng.one_in(4) { OverLimit::Refuse } else { OverLimit::Wait },
+        max_per_address: if rng.one_in(8) { Some(rng.between(1, 4)) } else { None },
         accept_batch: rng.pick(&[1, 2, 64]),
         drain: Duration::from_millis(rng.pick(&[50, 1000, 60_000])),
         connect_timeout: seconds(1, 10, rng),

@@ -139,6 +139,7 @@ impl<B: Bug> Simulation<B> {
             }
             turned.map_err(|error| format!("the loop ended: {error}"))?;
             self.note_overflow(&reactor);
+            self.world.borrow_mut().ceilings.is_short = reactor.is_memory_short();
             self.dial(&mut reactor);
             self.stop_when_quiet(&mut reactor)?;
         }

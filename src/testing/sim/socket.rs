@@ -65,6 +65,7 @@ pub(super) fn read(world: &mut World, id: usize, into: &mut [u8]) -> io::Result<
         world.fail(format!("connection #{id} was read without an event that says so"));
         return fails(EPIPE);
     }
+    world.watch_read(id);
     if let Some(errno) = transfer_fault(world) {
         return fails(errno);
     }

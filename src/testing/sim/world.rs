@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::ceilings::Ceilings;
 use super::conn::{Conn, Saw, Side};
 use super::datagrams::Mail;
 use super::faults::Faults;
@@ -82,6 +83,8 @@ pub(super) struct World {
     pub(super) descriptors: usize,
     /// The most a connection may keep in user memory.
     pub(super) memory: usize,
+    /// What all connections together may keep, and one address may have.
+    pub(super) ceilings: Ceilings,
     pub(super) counted: Counted,
     moved: u64,
     idle_polls: u32,
@@ -95,6 +98,7 @@ impl World {
         self.reset(rng);
         (self.faults, self.setting, self.clients) = (faults, setting, setting.clients);
         self.drain = nanos(config.drain);
+        self.ceilings = Ceilings::of(config);
         self.memory = config.limits.high_water + config.limits.read_budget + MAX_FRAME + 4;
     }
 
@@ -161,6 +165,7 @@ impl World {
         }
         self.conns[..self.clients].iter_mut().for_each(Conn::settle_events);
         self.watch_limits();
+        self.watch_memory();
         self.mail.settle_events();
         if self.faults.interrupts && self.rng.one_in(16) {
             return;
@@ -204,8 +209,8 @@ impl World {
 
     /// The loop is about to wait: then no connection may have something to do that no event will announce.
     fn watch_sleep(&mut self) {
-        // Where buffers may run out, the loop waits for a retry of its own.
-        if self.faults.no_buffers {
+        // Where buffers may run out, the loop waits for a retry of its own; where memory is short, for that to end.
+        if self.faults.no_buffers || self.ceilings.is_short {
             return;
         }
         if let Some(id) = self.active().iter().position(Conn::is_forgotten) {
