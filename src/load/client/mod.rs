@@ -14,14 +14,14 @@ use crate::load::tally::Stamp;
 use crate::session::{CloseReason, ConnectError, Context, Now, Protocol, ProtocolError, Step};
 
 /// A connection of the generator.
-#[repr(C, align(64))]
+#[repr(C)]
 pub(super) struct Client {
     shared: Rc<Shared>,
     line: Line,
 }
 
-/// The state of one connection. What every request needs comes first and, with the [`Client`]'s own field, fills one line of
-/// the processor's cache: with thousands of connections each request begins with none of it there.
+/// The state of one connection. What every request needs comes first and, with the [`Client`]'s own field, is no more than
+/// one line of the processor's cache: with thousands of connections each request begins with none of it there.
 #[repr(C)]
 struct Line {
     more: Option<Box<More>>,
