@@ -213,6 +213,8 @@ pub enum Planted {
     MemoryRestForgotten,
     /// A connection that has ended goes on counting as one of its address.
     AddressEndForgotten,
+    /// A drain accepts who is queued on a socket that another process goes on serving.
+    SharedQueueTaken,
     /// A datagram socket whose budget is spent is not queued again.
     PortRequeueLost,
     /// A datagram socket's budget is never spent.

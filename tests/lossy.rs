@@ -250,3 +250,34 @@ fn a_peer_that_vanishes_while_it_is_written_to_is_reaped_by_the_write_limit() {
     assert!(line.contains("write_timeout"), "{line}");
     assert!(took < Duration::from_secs(6), "reaped after {took:?}");
 }
+
+#[test]
+fn a_silent_peer_that_vanishes_is_found_by_keepalive() {
+    let Some(network) = Network::joined() else { return };
+    let server = network.serve(&["--keepalive=1s"]);
+    let mut client = network.connect();
+    exchange(&mut client, b"ping", b"ping");
+    let begun = Instant::now();
+    network.cut();
+    let line = server.wait_log("closed slot=");
+    let took = begun.elapsed();
+    assert!(line.contains("peer_gone"), "{line}");
+    // A second of silence, and four questions a second apart: that is the least the kernel can.
+    assert!(took > Duration::from_secs(3) && took < Duration::from_secs(9), "reaped after {took:?}");
+    server.wait_stats(|line| line.contains(" open=0 "));
+}
+
+#[test]
+fn a_peer_that_vanishes_before_it_has_its_answer_is_given_up_after_the_user_timeout() {
+    let Some(network) = Network::joined() else { return };
+    let server = network.serve(&["greet", "--delay=300ms", "--user-timeout=1s"]);
+    let mut client = network.connect();
+    client.write_all(b"A").unwrap();
+    server.wait_stats(|line| line.contains("bytes_in=1"));
+    let begun = Instant::now();
+    network.cut();
+    let line = server.wait_log("closed slot=");
+    let took = begun.elapsed();
+    assert!(line.contains("peer_gone"), "{line}");
+    assert!(took > Duration::from_millis(900) && took < Duration::from_secs(6), "reaped after {took:?}");
+}

@@ -2,8 +2,8 @@
 
 use log::{info, warn};
 
-use super::{Entry, Outcome, Reactor, Slot};
-use crate::kernel::{Kernel, Token};
+use super::{Entry, Outcome, Reactor, Slot, planted};
+use crate::kernel::{Kernel, Planted, Token};
 use crate::session::{CloseReason, Tick};
 
 /// Where the loop is in its life.
@@ -107,7 +107,7 @@ impl<K: Kernel> Reactor<K> {
     fn stop_slot(&mut self, token: Token) {
         let Some(entry) = self.slots.get_mut(token) else { return };
         match &entry.slot {
-            Slot::Listener(listening) if listening.is_shared => {
+            Slot::Listener(listening) if listening.is_shared && !planted::<K>(Planted::SharedQueueTaken) => {
                 self.remove(token);
             }
             Slot::Listener(_) => self.requeue(token),

@@ -105,6 +105,9 @@ impl<B: Bug> Kernel for SimKernel<B> {
     fn accept(&mut self, listener: &SimListener) -> io::Result<(SimStream<B>, Address)> {
         let mut world = self.world.borrow_mut();
         world.count(2);
+        if world.setting.shared && world.stops_taken > 0 {
+            world.fail("a drain accepts who is queued for another process".to_owned());
+        }
         if let Some(errno) = accept_fault(&mut world) {
             return Err(io::Error::from_raw_os_error(errno));
         }

@@ -168,6 +168,8 @@ pub(super) struct Setting {
     pub(super) listeners: [Service; 3],
     pub(super) listener_count: usize,
     pub(super) clients: usize,
+    /// Another process accepts from the listeners too, and goes on when the reactor stops.
+    pub(super) shared: bool,
     /// Datagram sockets.
     pub(super) sockets: usize,
     pub(super) descriptors: usize,
@@ -196,6 +198,7 @@ impl Setting {
             listeners,
             listener_count,
             clients,
+            shared: rng.one_in(8),
             sockets,
             descriptors: if scarce { listener_count + sockets + rng.between(1, 4) } else { 64 },
             stops: [stop, if again { stop + rng.nanos_below(100 * MS) } else { NEVER }],

@@ -226,7 +226,11 @@ impl<B: Bug> Simulation<B> {
             let listener = reactor.kernel().listener(at);
             let maker = self.maker.clone();
             let make: Factory = Arc::new(move |peer| maker.make(service, peer));
-            let added = reactor.add_listener(listener, address_of(100 + at), make);
+            let added = if setting.shared {
+                reactor.add_shared_listener(listener, address_of(100 + at), make)
+            } else {
+                reactor.add_listener(listener, address_of(100 + at), make)
+            };
             added.map_err(|error| format!("could not listen: {error}"))?;
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::conn::Side;
+use super::conn::{Saw, Side};
 use super::plan::{MS, NEVER};
 use super::rng::Rng;
 use super::world::{Source, World};
@@ -194,9 +194,10 @@ impl World {
         let left = std::mem::take(&mut listener.queue);
         for &id in &left {
             self.conns[id].close(self.now);
-            self.conns[id].finish(super::conn::Saw::Rst);
+            // The other process serves it.
+            self.conns[id].finish(if self.setting.shared { Saw::Refused } else { Saw::Rst });
         }
-        if !left.is_empty() && !self.was_cut_off() {
+        if !left.is_empty() && !self.was_cut_off() && !self.setting.shared {
             self.fail(format!("a listener was closed while {} connections waited in its queue", left.len()));
         }
         self.listeners[at].queue = left;

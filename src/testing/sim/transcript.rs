@@ -167,6 +167,8 @@ impl Transcript {
     /// Nobody stops the server; a kind kernel has no faults, one client and the usual limits.
     pub(super) fn set(&self, faults: &mut Faults, setting: &mut Setting, config: &mut Config, base: &Config) {
         setting.stops = [NEVER; 2];
+        // Whoever keeps to it is not ended or turned away for what others do.
+        (config.limits.memory, config.max_per_address) = (None, None);
         if self.kind {
             *faults = Faults::default();
             (setting.clients, setting.descriptors) = (1, 64);
