@@ -425,6 +425,8 @@ mod tests {
     #[test]
     fn a_peer_that_only_talks_and_takes_nothing_is_not_waited_for_for_ever() {
         let (mut client, mut peer) = pair(Lines::default());
+        // What it says first is there before anything else runs.
+        peer.write_all(b"blah\n").unwrap();
         let talker = thread::spawn(move || while peer.write_all(b"blah\n").is_ok() {});
         client.queue(&vec![b'x'; 1 << 20]).unwrap();
         for _ in 0..7 {
