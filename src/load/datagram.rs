@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::plan::Protocol as Target;
 use super::report::ErrorKind;
-use super::shared::{NEVER, Phase, Shared};
+use super::shared::{NEVER, Shared};
 use super::tally::Stamp;
 use crate::session::{DatagramContext, DatagramHandler};
 
@@ -229,13 +229,7 @@ impl Sender {
     }
 
     fn find_due(&mut self, shared: &Shared) {
-        self.due = NEVER;
-        if let Some(slots) = &shared.slots
-            && shared.phase.get() != Phase::Opening
-        {
-            let due = slots.due(self.number, self.round).saturating_add(shared.start.get());
-            self.due = if due < shared.end.get() { due } else { NEVER };
-        }
+        self.due = shared.due(self.number, self.round);
     }
 
     fn send(&mut self, shared: &Shared, stamp: Stamp, cx: &mut DatagramContext<'_>) {

@@ -148,6 +148,15 @@ impl Shared {
         true
     }
 
+    /// When connection `number` has its slot of this round, on the run's clock; [`NEVER`] when it has none, or not yet.
+    pub(super) fn due(&self, number: u32, round: u64) -> u64 {
+        let Some(slots) = self.slots.as_ref().filter(|_| self.phase.get() != Phase::Opening) else {
+            return NEVER;
+        };
+        let due = slots.due(number, round).saturating_add(self.start.get());
+        if due < self.end.get() { due } else { NEVER }
+    }
+
     /// Notes a request that goes out.
     #[inline]
     pub(super) fn note_sent(&self, due: u64, bytes: usize) {

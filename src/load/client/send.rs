@@ -70,13 +70,7 @@ impl Line {
     }
 
     fn find_due(&mut self, shared: &Shared) {
-        self.due = NEVER;
-        if let Some(slots) = &shared.slots
-            && shared.phase.get() != Phase::Opening
-        {
-            let due = slots.due(self.number, self.round).saturating_add(shared.start.get());
-            self.due = if due < shared.end.get() { due } else { NEVER };
-        }
+        self.due = shared.due(self.number, self.round);
     }
 
     #[inline]
