@@ -48,7 +48,9 @@ impl Odometer {
         self.spent = self.wheels[self.at..].iter().filter(|wheel| wheel.way > 0).count();
     }
 
-    /// The choice among `ways` of this world.
+    /// The choice among `ways` of this world. Cold for the sake of runs that follow from a seed.
+    #[cold]
+    #[inline(never)]
     pub(super) fn choose(&mut self, ways: usize) -> usize {
         let Ok(ways) = u8::try_from(ways) else { return 0 };
         if ways < 2 {
