@@ -152,7 +152,7 @@ fn shared(orders: &Orders) -> Result<Shared, Failure> {
     };
     Ok(Shared {
         script,
-        time: Time::Real(orders.origin),
+        time: Time::since(orders.origin),
         slots,
         connections: plan.connections,
         pipeline: plan.pipeline.max(1) as u64,

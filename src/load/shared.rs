@@ -17,19 +17,27 @@ pub(super) const NEVER: u64 = u64::MAX;
 /// The run's clock: nanoseconds since an origin that all threads share.
 #[derive(Debug)]
 pub(super) enum Time {
-    Real(Instant),
+    Real {
+        origin: Instant,
+        /// What the system's monotonic clock said then, in nanoseconds.
+        base: u64,
+    },
     /// Set by hand, for tests.
     #[cfg(test)]
     Virtual(Cell<u64>),
 }
 
 impl Time {
+    /// The clock that begins at `origin`.
+    pub(super) fn since(origin: Instant) -> Self {
+        Self::Real { origin, base: monotonic().saturating_sub(nanos(origin.elapsed())) }
+    }
+
+    /// Read for every request: straight from the system's clock, without what [`Instant`] does around it.
     #[inline]
     pub(super) fn now(&self) -> u64 {
         match self {
-            // Wraps after 584 years.
-            #[allow(clippy::cast_possible_truncation, reason = "584 years")]
-            Self::Real(origin) => origin.elapsed().as_nanos() as u64,
+            Self::Real { base, .. } => monotonic().saturating_sub(*base),
             #[cfg(test)]
             Self::Virtual(now) => now.get(),
         }
@@ -38,11 +46,19 @@ impl Time {
     /// A moment of this clock as others know it.
     pub(super) fn instant(&self, at: u64) -> Instant {
         match self {
-            Self::Real(origin) => *origin + Duration::from_nanos(at),
+            Self::Real { origin, .. } => *origin + Duration::from_nanos(at),
             #[cfg(test)]
             Self::Virtual(_) => Instant::now(),
         }
     }
+}
+
+/// CLOCK_MONOTONIC (clock_gettime(2)), which [`Instant`] is made of too, in nanoseconds.
+#[inline]
+fn monotonic() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    // Neither is ever negative.
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
 }
 
 /// A length of time on the run's clock; what is longer than 146 years is that.
