@@ -222,16 +222,21 @@ fn ten_megabytes_come_back_exactly_over_a_link_that_loses_and_reorders_packets()
     assert!(lost >= 100 && overtaken >= 500, "hardly anything went wrong: {lost}, {overtaken}");
 }
 
+/// Cuts the network, and says how the server ends its connection, and after how long.
+fn vanish(network: &Network, server: &Server) -> (String, Duration) {
+    let begun = Instant::now();
+    network.cut();
+    let line = server.wait_log("closed slot=");
+    (line, begun.elapsed())
+}
+
 #[test]
 fn a_peer_that_vanishes_is_reaped_by_the_idle_limit() {
     let Some(network) = Network::joined() else { return };
     let server = network.serve(&["--idle-timeout=1s"]);
     let mut client = network.connect();
     exchange(&mut client, b"ping", b"ping");
-    let begun = Instant::now();
-    network.cut();
-    let line = server.wait_log("closed slot=");
-    let took = begun.elapsed();
+    let (line, took) = vanish(&network, &server);
     assert!(line.contains("reason=\"idle\""), "{line}");
     assert!(took < Duration::from_secs(4), "reaped after {took:?}");
     server.wait_stats(|line| line.contains(" open=0 "));
@@ -243,10 +248,7 @@ fn a_peer_that_vanishes_while_it_is_written_to_is_reaped_by_the_write_limit() {
     let server = network.serve(&["source", "--write-timeout=1s", "--idle-timeout=1h"]);
     let mut client = network.connect();
     client.read_exact(&mut [0; 100_000]).unwrap();
-    let begun = Instant::now();
-    network.cut();
-    let line = server.wait_log("closed slot=");
-    let took = begun.elapsed();
+    let (line, took) = vanish(&network, &server);
     assert!(line.contains("write_timeout"), "{line}");
     assert!(took < Duration::from_secs(6), "reaped after {took:?}");
 }
@@ -257,10 +259,7 @@ fn a_silent_peer_that_vanishes_is_found_by_keepalive() {
     let server = network.serve(&["--keepalive=1s"]);
     let mut client = network.connect();
     exchange(&mut client, b"ping", b"ping");
-    let begun = Instant::now();
-    network.cut();
-    let line = server.wait_log("closed slot=");
-    let took = begun.elapsed();
+    let (line, took) = vanish(&network, &server);
     assert!(line.contains("peer_gone"), "{line}");
     // A second of silence, and four questions a second apart: that is the least the kernel can.
     assert!(took > Duration::from_secs(3) && took < Duration::from_secs(9), "reaped after {took:?}");
@@ -274,10 +273,7 @@ fn a_peer_that_vanishes_before_it_has_its_answer_is_given_up_after_the_user_time
     let mut client = network.connect();
     client.write_all(b"A").unwrap();
     server.wait_stats(|line| line.contains("bytes_in=1"));
-    let begun = Instant::now();
-    network.cut();
-    let line = server.wait_log("closed slot=");
-    let took = begun.elapsed();
+    let (line, took) = vanish(&network, &server);
     assert!(line.contains("peer_gone"), "{line}");
     assert!(took > Duration::from_millis(900) && took < Duration::from_secs(6), "reaped after {took:?}");
 }
