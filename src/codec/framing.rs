@@ -71,7 +71,7 @@ impl Framing {
     /// # Panics
     /// When a delimiter is empty, which [`FromStr`] refuses.
     #[must_use]
-    pub fn codec(&self, max: usize) -> Box<dyn Codec> {
+    pub fn codec(&self, max: usize) -> Box<dyn Codec + Send + Sync> {
         match self {
             Self::Raw => Box::new(Raw),
             Self::Lines => Box::new(Lines::new(max)),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::codec::{Decoder, Delimited, Encoder, Fixed, FrameError, Framing, LengthPrefixed, Lines, Raw};
+use crate::codec::{Codec, FrameError, Framing};
 
 /// The longest message.
 const MAX_MESSAGE: usize = 1 << 20;
@@ -45,7 +45,7 @@ impl std::error::Error for WordsError {}
 
 /// One message and its echo, encoded.
 pub struct Words {
-    encoder: Box<dyn Encoder + Send + Sync>,
+    codec: Box<dyn Codec + Send + Sync>,
     content: Content,
 }
 
@@ -72,14 +72,14 @@ impl Words {
         {
             return Err(WordsError::Ambiguous);
         }
-        let words = Self { encoder: encoder(framing), content };
+        let words = Self { codec: framing.codec(MAX_MESSAGE), content };
         let mut encoded = Vec::new();
-        words.encoder.encode(&words.payload(0, 0), &mut encoded).map_err(WordsError::Frame)?;
+        words.codec.encode(&words.payload(0, 0), &mut encoded).map_err(WordsError::Frame)?;
         if encoded.is_empty() {
             return Err(WordsError::Empty);
         }
         // A terminator inside would make two messages of one.
-        match decoder(framing).decode(&encoded) {
+        match framing.codec(MAX_MESSAGE).decode(&encoded) {
             Ok(Some(frame)) if frame.consumed == encoded.len() => Ok(words),
             Ok(_) => Err(WordsError::Ambiguous),
             Err(error) => Err(WordsError::Frame(error)),
@@ -91,7 +91,7 @@ impl Words {
     pub fn message(&self, connection: u32, round: u8) -> Vec<u8> {
         let mut encoded = Vec::new();
         // Whether it can be carried depends on its length only, and that was tried.
-        let _ = self.encoder.encode(&self.payload(connection, round), &mut encoded);
+        let _ = self.codec.encode(&self.payload(connection, round), &mut encoded);
         encoded
     }
 
@@ -123,34 +123,6 @@ fn letters(seed: u64, size: usize) -> Vec<u8> {
     }
     out.truncate(size);
     out
-}
-
-fn encoder(framing: &Framing) -> Box<dyn Encoder + Send + Sync> {
-    match framing {
-        Framing::Raw => Box::new(Raw),
-        Framing::Lines => Box::new(Lines::new(MAX_MESSAGE)),
-        Framing::Delimited(text) => Box::new(delimited(text)),
-        Framing::Fixed(size) => Box::new(Fixed::new(*size)),
-        Framing::Len16 => Box::new(LengthPrefixed::len16(MAX_MESSAGE)),
-        Framing::Len32 => Box::new(LengthPrefixed::len32(MAX_MESSAGE)),
-        Framing::Len32Le => Box::new(LengthPrefixed::len32le(MAX_MESSAGE)),
-    }
-}
-
-fn decoder(framing: &Framing) -> Box<dyn Decoder> {
-    match framing {
-        Framing::Raw => Box::new(Raw),
-        Framing::Lines => Box::new(Lines::new(MAX_MESSAGE)),
-        Framing::Delimited(text) => Box::new(delimited(text)),
-        Framing::Fixed(size) => Box::new(Fixed::new(*size)),
-        Framing::Len16 => Box::new(LengthPrefixed::len16(MAX_MESSAGE)),
-        Framing::Len32 => Box::new(LengthPrefixed::len32(MAX_MESSAGE)),
-        Framing::Len32Le => Box::new(LengthPrefixed::len32le(MAX_MESSAGE)),
-    }
-}
-
-fn delimited(text: &[u8]) -> Delimited {
-    Delimited::new(text, MAX_MESSAGE).expect("the parser refuses an empty delimiter")
 }
 
 #[cfg(test)]

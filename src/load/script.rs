@@ -38,7 +38,8 @@ pub(super) struct Mismatch {
 impl Script {
     pub(super) fn new(exchange: &Exchange) -> Result<Self, FrameError> {
         let size = exchange.content.size();
-        let codec = (exchange.framing != Framing::Raw).then(|| exchange.framing.codec(usize::MAX));
+        let codec = (exchange.framing != Framing::Raw)
+            .then(|| -> Box<dyn Codec> { exchange.framing.codec(usize::MAX) });
         let mut script = Self {
             protocol: exchange.protocol,
             framing: exchange.framing.clone(),
@@ -77,7 +78,7 @@ impl Script {
 
     /// A decoder of its own, for whoever only counts replies; `None` where nothing frames them.
     pub(super) fn decoder(&self) -> Option<Box<dyn Codec>> {
-        self.codec.as_ref().map(|_| self.framing.codec(usize::MAX))
+        self.codec.as_ref().map(|_| -> Box<dyn Codec> { self.framing.codec(usize::MAX) })
     }
 
     /// Whether what is sent, and what comes back, is the pattern itself.
