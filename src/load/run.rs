@@ -1,6 +1,5 @@
 //! One run: threads are started together, watched, and what they found is put together.
 
-use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -9,11 +8,11 @@ use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use super::collector::Collector;
-use super::plan::{Arrival, Plan, Protocol};
+use super::plan::{Arrival, Plan};
 use super::profile::Schedule;
 use super::report::{Report, Second};
 use super::script::Script;
-use super::shared::{NEVER, Phase, Shared, Slots, Time, nanos};
+use super::shared::{NEVER, Shared, Slots, Time};
 use super::tally::Tally;
 use super::worker::{Orders, Worker};
 use crate::os::usage::ThreadTime;
@@ -53,6 +52,8 @@ pub enum Failure {
         /// What ended the first one.
         why: String,
     },
+    /// A thread of the generator ended in a panic: a bug.
+    Panicked,
     /// The system refused what a run needs.
     SetUp {
         /// E.g. `starting a thread`.
@@ -74,6 +75,9 @@ impl fmt::Display for Failure {
                     "connections to {target} were made, and all were lost before the first request: {why}"
                 )
             }
+            Self::Panicked => f.write_str(
+                "a thread of the generator panicked: this is a bug, and nothing it counted is shown",
+            ),
             Self::SetUp { what, source } => write!(f, "{what} failed: {source}"),
         }
     }
@@ -117,15 +121,18 @@ pub fn run(plan: &Plan, stop: &Stop, observe: &mut dyn FnMut(&Second)) -> Result
         starts.push(start);
     }
     drop(tell);
+    let wanted = starts.len();
     let collected = Collector::new(&plan, observe).collect(&told, starts, origin, stop);
     if collected.is_err() {
         stop.stop();
     }
-    for thread in threads {
-        // What a thread that panicked had to say is on standard error.
-        let _ = thread.join();
+    // What a thread that panicked had to say is on standard error; without it there is no report to be believed.
+    let ended = threads.into_iter().map(std::thread::JoinHandle::join).filter(Result::is_ok).count();
+    let collector = collected?;
+    if ended < wanted {
+        return Err(Failure::Panicked);
     }
-    collected.map(|collector| collector.report(stop))
+    Ok(collector.report(stop))
 }
 
 fn work(orders: Orders) {
@@ -150,32 +157,9 @@ fn shared(orders: &Orders) -> Result<Shared, Failure> {
             Some(Slots { schedule, connections: plan.connections as u64, count: total })
         }
     };
-    Ok(Shared {
-        script,
-        time: Time::since(orders.origin),
-        slots,
-        connections: plan.connections,
-        pipeline: plan.pipeline.max(1) as u64,
-        verify: plan.verify && plan.exchange.protocol != Protocol::Discard,
-        timeout: nanos(plan.timeout),
-        lifetime: plan.lifetime.map_or(NEVER, nanos),
-        phase: Cell::new(Phase::Opening),
-        start: Cell::new(NEVER),
-        measure_from: Cell::new(NEVER),
-        end: Cell::new(NEVER),
-        left: Cell::new(if total == NEVER {
-            NEVER
-        } else {
-            total / loops + u64::from(number < total % loops)
-        }),
-        sent: Cell::new(0),
-        settled: Cell::new(0),
-        last: Cell::new(0),
-        counted: Cell::new(0),
-        tally: RefCell::new(Tally::new()),
-        warmup: RefCell::new(Tally::new()),
-        ended: RefCell::default(),
-        open: Cell::new(0),
-        in_flight: Cell::new(0),
-    })
+    let shared = Shared::new(script, Time::since(orders.origin), plan, slots);
+    if total != NEVER {
+        shared.left.set(total / loops + u64::from(number < total % loops));
+    }
+    Ok(shared)
 }

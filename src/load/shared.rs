@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell, RefMut};
 use std::time::{Duration, Instant};
 
+use super::plan::{Plan, Protocol};
 use super::profile::Schedule;
 use super::report::ErrorKind;
 use super::script::Script;
@@ -153,6 +154,34 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// Nothing is open, sent or counted yet, and there is no end of requests.
+    pub(super) fn new(script: Script, time: Time, plan: &Plan, slots: Option<Slots>) -> Self {
+        Self {
+            script,
+            time,
+            slots,
+            connections: plan.connections,
+            pipeline: plan.pipeline.max(1) as u64,
+            verify: plan.verify && plan.exchange.protocol != Protocol::Discard,
+            timeout: nanos(plan.timeout),
+            lifetime: plan.lifetime.map_or(NEVER, nanos),
+            phase: Cell::new(Phase::Opening),
+            start: Cell::new(NEVER),
+            measure_from: Cell::new(NEVER),
+            end: Cell::new(NEVER),
+            left: Cell::new(NEVER),
+            sent: Cell::new(0),
+            settled: Cell::new(0),
+            last: Cell::new(0),
+            counted: Cell::new(0),
+            tally: RefCell::new(Tally::new()),
+            warmup: RefCell::new(Tally::new()),
+            ended: RefCell::default(),
+            open: Cell::new(0),
+            in_flight: Cell::new(0),
+        }
+    }
+
     /// Whether another request may be made now in closed arrival; if so it is taken from what is left.
     #[inline]
     pub(super) fn may_send(&self) -> bool {

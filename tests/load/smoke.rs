@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use oneloop::codec::{Lines, Raw};
-use oneloop::load::{Arrival, Content, Plan, Profile, Protocol, Report, Stop, run};
+use oneloop::load::{Arrival, Content, Failure, Plan, Profile, Protocol, Report, Stop, run};
 use oneloop::services::{Discard, Echo, Greet, GreetConfig, Source};
 use oneloop::session::{EachDatagram, Framed, datagram_factory};
 
@@ -133,4 +133,17 @@ fn datagrams_are_counted_one_by_one() {
     assert_eq!((udp.sent, udp.received, udp.lost, udp.duplicate), (report.requests, report.requests, 0, 0));
     plan.arrival = Arrival::Open(Profile::constant(2000.0));
     assert_eq!(measure(&plan).requests, 1000);
+}
+
+#[test]
+fn a_thread_that_panics_leaves_no_report() {
+    let server = echo();
+    for loops in [1, 2] {
+        let mut plan = plan(&server.address);
+        plan.loops = loops;
+        // Which no command line can say.
+        plan.targets.clear();
+        let failure = run(&plan, &Stop::default(), &mut |_| {}).unwrap_err();
+        assert!(matches!(failure, Failure::Panicked), "{failure}");
+    }
 }

@@ -1,14 +1,13 @@
 //! One connection with a clock set by hand and a target that is this test.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::time::Duration;
 
 use super::*;
-use crate::load::plan::{Content, Exchange};
+use crate::load::plan::{Arrival, Close, Content, Exchange, Plan};
 use crate::load::profile::{Profile, Schedule};
 use crate::load::script::Script;
 use crate::load::shared::{Slots, Time};
-use crate::load::tally::Tally;
 use crate::testing::SessionPair;
 
 const MS: u64 = 1_000_000;
@@ -21,31 +20,35 @@ fn shared(rate: Option<f64>) -> Shared {
         content: Content::Pattern(8),
         banner: Vec::new().into(),
     };
-    let schedule = |rate| Schedule::new(Profile::constant(rate), Duration::ZERO, Duration::from_secs(1));
-    Shared {
-        script: Script::new(&exchange).unwrap(),
-        time: Time::Virtual(Cell::new(0)),
-        slots: rate.map(|rate| Slots { schedule: schedule(rate), connections: 1, count: NEVER }),
+    let plan = Plan {
+        targets: Vec::new(),
         connections: 1,
+        arrival: Arrival::Closed,
         pipeline: 1,
+        duration: Some(Duration::from_secs(1)),
+        requests: None,
+        warmup: Duration::ZERO,
+        timeout: Duration::from_secs(1),
+        connect_timeout: Duration::from_secs(1),
+        connect_rate: None,
+        lifetime: None,
+        close: Close::Fin,
+        sources: None,
+        loops: 1,
+        pin: false,
+        exchange,
         verify: true,
-        timeout: 1000 * MS,
-        lifetime: NEVER,
-        phase: Cell::new(Phase::Running),
-        start: Cell::new(0),
-        measure_from: Cell::new(0),
-        end: Cell::new(1000 * MS),
-        left: Cell::new(NEVER),
-        sent: Cell::new(0),
-        settled: Cell::new(0),
-        last: Cell::new(0),
-        counted: Cell::new(0),
-        tally: RefCell::new(Tally::new()),
-        warmup: RefCell::new(Tally::new()),
-        ended: RefCell::default(),
-        open: Cell::new(0),
-        in_flight: Cell::new(1),
-    }
+    };
+    let schedule = |rate| Schedule::new(Profile::constant(rate), Duration::ZERO, Duration::from_secs(1));
+    let slots = rate.map(|rate| Slots { schedule: schedule(rate), connections: 1, count: NEVER });
+    let script = Script::new(&plan.exchange).unwrap();
+    let shared = Shared::new(script, Time::Virtual(Cell::new(0)), &plan, slots);
+    shared.phase.set(Phase::Running);
+    shared.start.set(0);
+    shared.measure_from.set(0);
+    shared.end.set(1000 * MS);
+    shared.in_flight.set(1);
+    shared
 }
 
 /// A connection and the test as its target.

@@ -128,7 +128,7 @@ impl Worker {
         let (number, open) = (self.orders.number, self.shared.open.get());
         self.tell(Message::Opened { number, open, made, why_not });
         let Ok(start) = self.orders.go.recv() else { return Ok(()) };
-        std::thread::sleep(Duration::from_nanos(start.saturating_sub(self.shared.time.now())));
+        self.wait_until(start)?;
         self.start(start);
         self.wake_all()?;
         while !self.is_over() {
@@ -327,6 +327,17 @@ impl Worker {
         if self.shared.settled.get() == settled && took < INTERRUPTED {
             self.spun += took;
         }
+        Ok(())
+    }
+
+    /// Lets nothing but time pass, and what the target says by itself.
+    fn wait_until(&mut self, moment: u64) -> Result<(), Failure> {
+        while self.shared.time.now() < moment {
+            let at = self.shared.time.instant(moment);
+            self.reactor.set_alarm(at).map_err(no_timer)?;
+            self.turn(None)?;
+        }
+        self.armed = NEVER;
         Ok(())
     }
 
