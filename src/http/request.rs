@@ -130,6 +130,8 @@ pub fn parse_request(input: &[u8]) -> Result<Option<(Request<'_>, usize)>, HeadE
             Ok(Some((request, end)))
         }
         Ok(Status::Partial) => check_lines(input).map(|()| None),
+        // Which version it is shows at the end of the line.
+        Err(Error::Version) if memchr(b'\n', input).is_none() => check_lines(input).map(|()| None),
         Err(error) => Err(refusal(error, input)),
     }
 }

@@ -25,12 +25,12 @@ impl FilePath {
     /// [`PathError`]; nothing that is refused has touched the file system.
     pub(super) fn decode(path: &str) -> Result<Self, PathError> {
         let path = path.strip_prefix('/').ok_or(PathError::Malformed("a path begins with a slash"))?;
+        if path.is_empty() {
+            return Ok(Self { path: Vec::new(), is_folder: true });
+        }
         let mut decoded = Vec::with_capacity(path.len());
-        let (parts, is_folder) = match path.strip_suffix('/') {
-            Some(folder) => (folder, true),
-            None => (path, path.is_empty()),
-        };
-        for part in parts.split('/').filter(|_| !parts.is_empty()) {
+        let (parts, is_folder) = path.strip_suffix('/').map_or((path, false), |folder| (folder, true));
+        for part in parts.split('/') {
             let from = decoded.len();
             decode_part(part, &mut decoded)?;
             check_part(&decoded[from..])?;

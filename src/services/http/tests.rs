@@ -61,12 +61,11 @@ fn plain_answers_are_these_bytes() {
     let plain = "text/plain; charset=utf-8";
     assert_eq!(hear(&get("/plaintext", "")), (ok(plain, "Hello, World!"), false));
     assert_eq!(hear(&get("/plaintext?a=b", "")), (ok(plain, "Hello, World!"), false));
-    assert_eq!(
-        hear(&get("/json", "")),
-        (ok("application/json", "{\"message\":\"Hello, World!\"}"), false)
-    );
+    assert_eq!(hear(&get("/json", "")), (ok("application/json", "{\"message\":\"Hello, World!\"}"), false));
     let (answer, ended) = hear(&get("/plaintext", "Connection: close\r\n"));
-    assert!(ended && answer.contains("\r\nConnection: close\r\n") && answer.ends_with("\r\n\r\nHello, World!"));
+    assert!(
+        ended && answer.contains("\r\nConnection: close\r\n") && answer.ends_with("\r\n\r\nHello, World!")
+    );
     let (answer, ended) = hear("GET /plaintext HTTP/1.0\r\n\r\n");
     assert!(ended && answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("Connection: close\r\n"));
     let (answer, ended) = hear("GET /plaintext HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
@@ -174,7 +173,8 @@ fn long_heads_are_refused_by_what_is_too_long() {
 
 fn pipeline() -> (String, String) {
     let chunked = "POST /echo HTTP/1.1\r\nHost: nas\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0;x\r\nA: b\r\n\r\n";
-    let discarded = "GET /json HTTP/1.1\r\nHost: nas\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n\n\r\n0\r\n\r\n";
+    let discarded =
+        "GET /json HTTP/1.1\r\nHost: nas\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n\n\r\n0\r\n\r\n";
     let echo = "POST /echo HTTP/1.1\r\nHost: nas\r\nContent-Length: 5\r\n\r\nhello";
     let chunked_answer = format!(
         "HTTP/1.1 200 OK\r\nServer: oneloop\r\nContent-Type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\
@@ -279,10 +279,9 @@ fn the_end_of_the_stream_ends_the_conversation_and_what_is_cut_off_is_said() {
     assert!(waiting.advance(Duration::from_millis(5)).ends_with(b"waited 5 ms\n"));
     assert_eq!(waiting.close_reason(), Some(&CloseReason::Eof));
 
-    for (cut, status) in [
-        ("GET / HT", "400"),
-        ("GET /json HTTP/1.1\r\nHost: nas\r\nContent-Length: 5\r\n\r\nabc", "400"),
-    ] {
+    for (cut, status) in
+        [("GET / HT", "400"), ("GET /json HTTP/1.1\r\nHost: nas\r\nContent-Length: 5\r\n\r\nabc", "400")]
+    {
         let mut pair = pair();
         assert_eq!(pair.send(cut.as_bytes()), b"");
         assert_eq!(split(std::str::from_utf8(&pair.send_eof()).unwrap()).0, status, "{cut}");
@@ -424,7 +423,10 @@ fn files_folders_and_what_is_neither() {
     }
     let moved = tree.hear("/sub", "");
     assert!(split(&moved).0 == "301" && moved.contains("\r\nLocation: /sub/\r\n"), "{moved}");
-    assert!(tree.hear("/", "").contains("oneloop serve http"), "no index, so the page that says what there is");
+    assert!(
+        tree.hear("/", "").contains("oneloop serve http"),
+        "no index, so the page that says what there is"
+    );
     assert!(tree.hear("/a.txt", "").contains("Content-Type: text/plain; charset=utf-8\r\n"));
     fs::write(tree.0.join("index.html"), "<p>mine").unwrap();
     assert_eq!(split(&tree.hear("/", "")).1, "<p>mine");
