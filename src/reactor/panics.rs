@@ -4,7 +4,6 @@
 //! catches is around the whole of a turn's events, and who was being served is found out only once somebody has panicked.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::slice;
 
 use log::error;
 
@@ -14,26 +13,23 @@ use crate::error::Error;
 use crate::kernel::{Event, Kernel, Token};
 use crate::session::{CloseReason, Remote};
 
-/// Events on their way to be served. Dropped by a panic, it says how many had not been begun.
+/// Events on their way to be served. Dropped by a panic, it says how many were left, the one being served included.
+///
+/// That one is taken off afterwards, so that the straight path needs one register for both.
 pub(super) struct Unserved<'a> {
-    events: slice::Iter<'a, Event>,
-    left: &'a mut Option<usize>,
+    pub(super) events: &'a [Event],
+    left: &'a mut usize,
 }
 
 impl<'a> Unserved<'a> {
-    pub(super) fn new(events: &'a [Event], left: &'a mut Option<usize>) -> Self {
-        Self { events: events.iter(), left }
-    }
-
-    #[inline(always)]
-    pub(super) fn next(&mut self) -> Option<Event> {
-        self.events.next().copied()
+    pub(super) const fn new(events: &'a [Event], left: &'a mut usize) -> Self {
+        Self { events, left }
     }
 }
 
 impl Drop for Unserved<'_> {
     fn drop(&mut self) {
-        *self.left = Some(self.events.len());
+        *self.left = self.events.len();
     }
 }
 
@@ -41,19 +37,19 @@ impl<K: Kernel> Reactor<K> {
     /// Serves events, and what follows from them. Who panics is ended, and the others are served.
     pub(super) fn serve_shielded(&mut self, events: &[Event]) {
         if !self.shields {
-            return self.serve_noted(events, &mut None);
+            return self.serve_noted(events, &mut 0);
         }
         let mut rest = events;
         loop {
-            let mut left = None;
+            let mut left = 0;
             let serve = AssertUnwindSafe(|| self.serve_noted(rest, &mut left));
             let Err(panic) = catch_unwind(serve) else { return };
-            // Without an event there is nobody to blame: it is a bug of the loop itself.
-            let Some(begun) = left.map(|left| rest.len() - left).filter(|begun| *begun > 0) else {
+            let [begun, others @ ..] = &rest[rest.len() - left..] else {
+                // Without an event there is nobody to blame: it is a bug of the loop itself.
                 resume_unwind(panic);
             };
-            self.end_panicked(rest[begun - 1].token);
-            rest = &rest[begun..];
+            self.end_panicked(begun.token);
+            rest = others;
         }
     }
 

@@ -25,12 +25,13 @@ impl<K: Kernel> Reactor<K> {
         self.spare = events;
     }
 
-    /// The step itself. `left` is how many events were not begun, if it is left by a panic in one.
-    pub(super) fn serve_noted(&mut self, events: &[Event], left: &mut Option<usize>) {
+    /// The step itself. `left` becomes how many events are not done, if a panic in one of them ends it.
+    pub(super) fn serve_noted(&mut self, events: &[Event], left: &mut usize) {
         let end = self.pass.traffic().bytes() + TURN_BYTES;
         let mut unserved = Unserved::new(events, left);
-        while let Some(event) = unserved.next() {
-            self.serve(event);
+        while let [event, others @ ..] = unserved.events {
+            self.serve(*event);
+            unserved.events = others;
         }
         std::mem::forget(unserved);
         self.serve_waiting(end);

@@ -73,6 +73,7 @@ fn a_wall_clock_that_jumps_by_days_changes_neither_limits_nor_delays_nor_the_dra
         client.write_all(b"Bo").unwrap();
         let _ = client.read_to_end(&mut Vec::new());
         assert!(begin.elapsed() >= 2 * delay, "{model}: after {:?}", begin.elapsed());
+        drop(client);
         server.wait_log("reason=\"frame_timeout\"");
         exchange(&mut server.connect(), b"Cy\n", b"Hello, Cy!\n");
         let ended = server.stop();
