@@ -205,12 +205,13 @@ impl<P: Protocol> SessionPair<P> {
                     break;
                 }
                 self.connection.note(Readiness::READABLE);
-            } else if progress != Progress::Yielded {
+            } else if progress != Progress::Yielded || self.pass.memory.is_over() {
                 break;
             }
             progress = self.connection.drive(&mut self.scratch, &mut self.pass);
         }
         if let Some(reason) = self.connection.session().close_reason(&self.pass) {
+            self.connection.session_mut().forget(&mut self.pass);
             self.connection.session_mut().handle_closed(&reason, &mut self.pass);
             self.closed = Some(reason);
         }
