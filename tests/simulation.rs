@@ -332,7 +332,6 @@ searched_bugs! {
     searched_bug_deadline_forgotten: DeadlineForgotten in Endings,
     searched_bug_paused_forgotten: PausedForgotten in Scarcity,
     searched_bug_memory_resume_forgotten: MemoryResumeForgotten in Ceilings,
-    searched_bug_memory_limit_ignored: MemoryLimitIgnored in Ceilings,
     searched_bug_memory_end_forgotten: MemoryEndForgotten in Ceilings,
     searched_bug_memory_rest_forgotten: MemoryRestForgotten in Ceilings,
     searched_bug_address_end_forgotten: AddressEndForgotten in Ceilings,

@@ -154,7 +154,7 @@ impl Speaker {
         self.socket = socket;
         self.anonymous = 0;
         if rng.is_counted() {
-            self.port = if id == 0 { rng.pick(&[FIRST_PORT, 53]) } else { FIRST_PORT + id };
+            self.port = FIRST_PORT + id;
             self.send_at = 0;
             (self.left, self.burst, self.gap) = (1 + usize::from(id), 2, MS / 8);
             return;
