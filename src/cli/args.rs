@@ -10,9 +10,10 @@ use super::doctor::{self, DoctorArgs};
 use super::hold::{self, HoldArgs};
 use super::load::{self, LoadArgs};
 use super::logging::Verbosity;
+use super::text;
 use super::units::{self, SizeLimit, TimeLimit};
 use crate::address::Address;
-use crate::codec::Framing;
+use crate::codec::{Framing, TextEncoding};
 use crate::fleet::Ticket;
 
 /// The longest silence of `--keepalive`.
@@ -181,10 +182,17 @@ pub(super) struct ServeArgs {
 
     /// Print every message on standard output: `ADDR TEXT`, one line each
     ///
-    /// Bytes other than printable ASCII, and the backslash, are shown as \xNN. When nobody reads, messages are
+    /// Bytes other than printable ASCII, and the backslash, are shown as \xNN; with --encoding only control characters are. When nobody reads, messages are
     /// served all the same and their lines dropped; the log says how many.
     #[arg(long, help_heading = "Ack, discard and once")]
     pub(super) print: bool,
+
+    /// The encoding of text: what is printed, and our own answers [default: bytes are printed, UTF-8 is sent]
+    ///
+    /// Any label of the WHATWG Encoding Standard: utf-8, gbk, gb18030, big5, shift_jis, euc-kr, iso-8859-1, windows-1252 and others.
+    /// What clients send passes through as it is.
+    #[arg(long, value_name = "NAME", value_parser = text::encoding, allow_hyphen_values = true, help_heading = "Greet, ack, discard and once")]
+    pub(super) encoding: Option<TextEncoding>,
 
     /// The most connections at once; more are accepted and closed [default: wait]
     ///

@@ -26,6 +26,7 @@ mod signals;
 mod sink;
 mod sources;
 mod targets;
+mod text;
 mod units;
 mod workers;
 

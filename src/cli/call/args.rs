@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::units;
-use crate::codec::Framing;
+use super::super::{text, units};
+use crate::codec::{Framing, TextEncoding};
 use crate::os::resolve::Target;
 
 pub(in super::super) const ABOUT: &str = "\
@@ -26,7 +26,9 @@ Examples:
   oneloop call tcp://127.0.0.1:9999 Travis EDISON JOHN exit
   oneloop call udp://127.0.0.1:9999 Travis --retries 2 --timeout 500ms
   oneloop call unix:/run/my.sock --framing lines < messages.txt
-  oneloop call tcp://localhost:7000 --framing len32 --hex '00 ff 10'";
+  oneloop call tcp://localhost:7000 --framing len32 --hex '00 ff 10'
+  oneloop call tcp://192.168.1.5:9999 --encoding gbk
+                                              each line typed is sent in GBK";
 
 pub(in super::super) const EXIT_CODES: &str = "\
 Units:
@@ -60,6 +62,13 @@ pub(in super::super) struct CallArgs {
     /// Messages are hexadecimal digits, with blanks as you like, and replies are printed so, one line each
     #[arg(long)]
     pub(super) hex: bool,
+
+    /// Messages are sent in this encoding instead of as they are, and replies are text in it; not with --hex
+    ///
+    /// Any label of the WHATWG Encoding Standard that can be sent: utf-8, gbk, gb18030, big5, shift_jis, euc-kr, iso-8859-1,
+    /// windows-1252 and others. What is typed, given or in the file must be UTF-8.
+    #[arg(long, value_name = "NAME", value_parser = text::encoding, allow_hyphen_values = true, conflicts_with = "hex")]
+    pub(super) encoding: Option<TextEncoding>,
 
     /// Wait for no replies, for servers that send none; what arrives is printed all the same
     #[arg(long)]

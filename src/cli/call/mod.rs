@@ -3,6 +3,7 @@
 mod args;
 mod conversation;
 mod datagrams;
+mod form;
 mod hex;
 mod length;
 mod messages;
@@ -20,12 +21,14 @@ use std::time::Duration;
 
 use self::conversation::{Exchange, converse};
 use self::datagrams::Datagrams;
+use self::form::Form;
 use self::length::Length;
 use self::messages::{Lines, MAX_MESSAGE, Messages, read_file};
 use self::printer::Printer;
 use self::stop::Stop;
 use self::stream::Stream;
 use super::exit::{Exit, Failure};
+use super::text::check_sending;
 use crate::client::{Client, Codec, ConnectOptions, DatagramClient, MAX_DATAGRAM};
 use crate::codec::{DEFAULT_MAX_FRAME, Framing};
 use crate::os::resolve::Target;
@@ -39,7 +42,7 @@ pub(super) struct Options {
     source: Source,
     framing: Framing,
     max_frame: usize,
-    hex: bool,
+    form: Form,
     no_reply: bool,
     retries: u32,
     greeting: Duration,
@@ -62,16 +65,18 @@ impl Options {
     pub(super) fn from_args(args: CallArgs) -> Result<Self, String> {
         check_target(&args)?;
         check_framing(&args)?;
+        check_sending(args.encoding, "call")?;
+        let form = Form::of(&args);
         let source = match args.file {
             Some(path) => Source::File(path),
             None if args.messages.is_empty() => Source::StandardInput,
-            None => Source::Arguments(messages(args.messages, args.hex)?),
+            None => Source::Arguments(messages(args.messages, form)?),
         };
         let options = Self {
             source,
             framing: args.framing,
             max_frame: args.max_frame.unwrap_or(DEFAULT_MAX_FRAME),
-            hex: args.hex,
+            form,
             no_reply: args.no_reply,
             retries: args.retries.unwrap_or(0),
             greeting: args.greeting.unwrap_or(GREETING),
@@ -124,17 +129,23 @@ impl Options {
 
     /// For the reading of one message. Where nothing frames it, its only limit is that it is kept in memory.
     fn length(&self) -> Length {
-        Length::new(if self.is_raw() { MAX_MESSAGE } else { self.max_frame }, self.hex)
+        let max = match self.form {
+            // As it is typed it may be longer than as it is sent, and is checked again then.
+            Form::Text(_) => MAX_MESSAGE,
+            _ if self.is_raw() => MAX_MESSAGE,
+            _ => self.max_frame,
+        };
+        Length::new(max, self.form == Form::Hex)
     }
 
     fn messages(&mut self) -> Result<Messages, Stop> {
         match std::mem::replace(&mut self.source, Source::StandardInput) {
             Source::Arguments(messages) => Ok(Messages::given(messages)),
             Source::StandardInput => {
-                Ok(Messages::Typed(Lines::new(self.length(), self.sends_nothing_for_empty())))
+                Ok(Messages::Typed(Lines::new(self.length(), self.form, self.sends_nothing_for_empty())))
             }
             Source::File(path) => {
-                let content = read_file(&path, self.length())?;
+                let content = read_file(&path, self.length(), self.form)?;
                 if content.is_empty() && self.sends_nothing_for_empty() {
                     return Err(Stop::failed(format!(
                         "'{}' is empty, so that '--framing raw' would send nothing",
@@ -166,10 +177,10 @@ fn call(mut options: Options) -> Result<(), Stop> {
         let client = Client::connect_boxed(&options.target, options.codec(), &options.connect)?;
         Box::new(Stream::new(client, &options))
     };
-    let mut out = Printer::new(io::stdout().lock(), options.hex);
+    let mut out = Printer::new(io::stdout().lock(), options.form);
     let outcome = converse(server.as_mut(), &mut messages, &mut out);
     // A reply that was cut off is a line of its own as well.
-    outcome.and(out.end())
+    outcome.and(out.finish())
 }
 
 /// Options that this kind of address cannot keep.
@@ -217,13 +228,11 @@ fn check_framing(args: &CallArgs) -> Result<(), String> {
     }
 }
 
-fn messages(given: Vec<OsString>, hex: bool) -> Result<Vec<Vec<u8>>, String> {
+fn messages(given: Vec<OsString>, form: Form) -> Result<Vec<Vec<u8>>, String> {
     let read = |message: OsString| {
         let message = message.into_vec();
-        if !hex {
-            return Ok(message);
-        }
-        hex::parse(&message).map_err(|why| format!("the message '{}': {why}", shortened(&message)))
+        let shown = shortened(&message);
+        form.parse(message).map_err(|why| format!("the message '{shown}': {why}"))
     };
     given.into_iter().map(read).collect()
 }
@@ -256,7 +265,7 @@ mod tests {
         assert_eq!((options.greeting, options.timeout), (Duration::from_millis(200), secs(5)));
         assert_eq!(options.connect, ConnectOptions { limit: secs(5), bind: None });
         assert_eq!((options.retries, options.max_frame), (0, DEFAULT_MAX_FRAME));
-        assert!(options.is_raw() && !options.hex && !options.no_reply);
+        assert!(options.is_raw() && options.form == Form::Bytes && !options.no_reply);
         assert!(matches!(options.source, Source::Arguments(all) if all == [b"a"]));
     }
 
@@ -304,6 +313,10 @@ mod tests {
             (&["tcp://h:1", "--hex", "0"], "'0': it has an odd number"),
             (&["tcp://h:1", "--file=f", "a"], "--file"),
             (&["udp://h:1", "--retries=1", "--no-reply"], "--no-reply"),
+            (&["tcp://h:1", "--encoding=klingon"], "gb18030"),
+            (&["tcp://h:1", "--encoding=utf-16le"], "read and not written"),
+            (&["tcp://h:1", "--encoding=gbk", "--hex"], "--hex"),
+            (&["tcp://h:1", "--encoding=gbk", "a😀"], "the message 'a😀': gbk does not have"),
         ] {
             let error = parse(arguments).err().unwrap();
             assert!(error.contains(expected), "{expected}: {error}");
