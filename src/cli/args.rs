@@ -10,9 +10,9 @@ use super::doctor::{self, DoctorArgs};
 use super::hold::{self, HoldArgs};
 use super::load::{self, LoadArgs};
 use super::logging::Verbosity;
+use super::named::Listen;
 use super::text;
 use super::units::{self, SizeLimit, TimeLimit};
-use crate::address::Address;
 use crate::codec::{Framing, TextEncoding};
 use crate::fleet::Ticket;
 
@@ -140,9 +140,10 @@ pub(super) struct ServeArgs {
     /// tcp://HOST:PORT or udp://HOST:PORT with a numeric host: 127.0.0.1 or [::1] for this machine, 0.0.0.0 for every
     /// IPv4 address, [::] for every address. Port 0 takes any free one. unix:PATH is a Unix stream socket, unix:@NAME
     /// one in Linux's abstract namespace. On the loop, udp://127.0.0.1:9999 is served by default too, where the
-    /// service has a form for datagrams: echo, greet, ack and discard.
+    /// service has a form for datagrams: echo, greet, ack and discard. udp://GROUP:PORT?if=IF joins a multicast group on the
+    /// interface with this IPv4 address, name or number.
     #[arg(long, value_name = "URL", value_parser = listen, allow_hyphen_values = true)]
-    pub(super) listen: Vec<Address>,
+    pub(super) listen: Vec<Listen>,
 
     /// How connections are driven; docs/models.md compares them
     #[arg(long, value_enum, default_value_t = Model::Loop)]
@@ -296,8 +297,8 @@ pub(super) struct ServeArgs {
     pub(super) stats_interval: TimeLimit,
 }
 
-fn listen(text: &str) -> Result<Address, String> {
-    text.parse::<Address>().map_err(|error| error.why().to_owned())
+fn listen(text: &str) -> Result<Listen, String> {
+    text.parse()
 }
 
 fn mode(text: &str) -> Result<u32, String> {

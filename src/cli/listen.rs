@@ -1,7 +1,7 @@
 //! Where to listen: what the arguments name, checked together, then bound in their order.
 
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroI32;
 
 use log::{info, warn};
@@ -9,10 +9,12 @@ use log::{info, warn};
 use super::args::{Model, ServeArgs, ServiceName};
 use super::exit::{Exit, Failure};
 use super::inherited::Inherited;
+use super::named::Listen;
 use crate::address::Address;
 use crate::codec::Framing;
 use crate::error::Error;
 use crate::os::datagrams::{self, DatagramOptions, bind_udp, check_free_udp};
+use crate::os::multicast::Interface;
 use crate::os::sockets::{self, ListenOptions, StreamListener, check_free_tcp};
 
 /// Where `oneloop serve` listens when nothing else is said.
@@ -30,6 +32,8 @@ pub(super) struct Plan {
     buffer_wanted: bool,
     /// This process is the first of those that share the ports.
     begins_group: bool,
+    /// On which interface multicast groups are joined, where that was said.
+    interfaces: Vec<(IpAddr, Interface)>,
 }
 
 /// A socket that listens.
@@ -49,7 +53,10 @@ impl Plan {
     /// # Errors
     /// Addresses, or options about them, that make no sense with the service, with each other, or at all.
     pub(super) fn from_args(args: &ServeArgs) -> Result<Self, String> {
-        let addresses = if args.listen.is_empty() { defaults(args) } else { args.listen.clone() };
+        let addresses = match &args.listen[..] {
+            [] => defaults(args),
+            given => given.iter().map(|listen| listen.address.clone()).collect(),
+        };
         check_twice(&addresses)?;
         check_options(args, &addresses)?;
         check_workers(args, &addresses)?;
@@ -71,6 +78,7 @@ impl Plan {
             datagrams,
             buffer_wanted: args.udp_recv_buffer.is_some(),
             begins_group: false,
+            interfaces: args.listen.iter().filter_map(Listen::on_interface).collect(),
         })
     }
 
@@ -107,7 +115,9 @@ impl Plan {
     fn bind_one(&self, address: &Address) -> Result<Bound, Error> {
         let only_v6 = has_ipv4_beside(address, &self.addresses);
         if let Address::Udp(addr) = address {
-            let options = DatagramOptions { only_v6, ..self.datagrams.clone() };
+            let interface = self.interfaces.iter().find(|(group, _)| *group == addr.ip());
+            let interface = interface.map(|(_, interface)| interface.clone());
+            let options = DatagramOptions { only_v6, interface, ..self.datagrams.clone() };
             if self.begins_group {
                 check_free_udp(*addr, &options)?;
             }
@@ -240,6 +250,13 @@ fn check_workers(args: &ServeArgs, addresses: &[Address]) -> Result<(), String> 
         return Err(format!(
             "'--listen {address}' cannot be used with '--workers {workers}': the kernel shares ports of TCP and UDP between \
              processes (SO_REUSEPORT), and a Unix socket has none; serve it from a process of its own"
+        ));
+    }
+    let in_group = |address: &&Address| address.socket_addr().is_some_and(|addr| addr.ip().is_multicast());
+    if let Some(address) = addresses.iter().find(in_group) {
+        return Err(format!(
+            "'--listen {address}' cannot be used with '--workers {workers}': the kernel gives what is sent to a group to every \
+             socket, and each worker would answer it; leave the option out"
         ));
     }
     if args.print {

@@ -20,6 +20,7 @@ mod load;
 mod logging;
 mod member;
 mod model;
+mod named;
 mod serve;
 mod services;
 mod signals;

@@ -119,12 +119,12 @@ pub(super) fn connect_udp(addr: SocketAddr, options: &ConnectOptions) -> Result<
     if let Some(local) = options.bind {
         bind(&socket, local)?;
     }
-    socket.connect(&addr.into()).map_err(fail)?;
+    socket.connect(&addr.into()).map_err(|error| broadcast(&error, addr))?;
     socket.set_nonblocking(true).map_err(fail)?;
     Ok(socket)
 }
 
-fn bind(socket: &Socket, local: SocketAddr) -> Result<(), ClientErrorKind> {
+pub(super) fn bind(socket: &Socket, local: SocketAddr) -> Result<(), ClientErrorKind> {
     let errno = |error: io::Error| error.raw_os_error().unwrap_or(0);
     socket.bind(&local.into()).map_err(|error| ClientErrorKind::Bind { local, errno: errno(error) })
 }
@@ -152,6 +152,14 @@ fn unix_address(name: &UnixName) -> Result<SockAddr, ClientErrorKind> {
             SockAddr::unix(OsStr::from_bytes(&path)).map_err(fail)
         }
         UnixName::Abstract(_) | UnixName::Unnamed => Err(ClientErrorKind::WrongSocket),
+    }
+}
+
+/// A broadcast address has to be asked for (udp(7), EACCES).
+fn broadcast(error: &io::Error, addr: SocketAddr) -> ClientErrorKind {
+    match error.raw_os_error() {
+        Some(errno) if errno == Errno::ACCESS.raw_os_error() && addr.is_ipv4() => ClientErrorKind::Broadcast,
+        _ => ClientErrorKind::of(error),
     }
 }
 

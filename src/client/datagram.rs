@@ -20,10 +20,10 @@ use crate::os::resolve::Target;
 pub const MAX_DATAGRAM: usize = 65_507;
 
 /// Room for the largest datagram there can be, so that none is cut off silently (udp(7)).
-const BUFFER: usize = 65_535;
+pub(super) const BUFFER: usize = 65_535;
 
 /// How long a full send buffer is waited for.
-const SEND_LIMIT: Duration = Duration::from_secs(5);
+pub(super) const SEND_LIMIT: Duration = Duration::from_secs(5);
 
 /// A UDP socket connected to one peer: it hears nobody else, and hears that nobody listens there.
 ///

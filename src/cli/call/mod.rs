@@ -6,6 +6,7 @@ mod datagrams;
 mod form;
 mod hex;
 mod length;
+mod many;
 mod messages;
 mod printer;
 mod stop;
@@ -23,14 +24,16 @@ use self::conversation::{Exchange, converse};
 use self::datagrams::Datagrams;
 use self::form::Form;
 use self::length::Length;
+use self::many::Many;
 use self::messages::{Lines, MAX_MESSAGE, Messages, read_file};
 use self::printer::Printer;
 use self::stop::Stop;
 use self::stream::Stream;
 use super::exit::{Exit, Failure};
 use super::text::check_sending;
-use crate::client::{Client, Codec, ConnectOptions, DatagramClient, MAX_DATAGRAM};
+use crate::client::{Client, Codec, ConnectOptions, DatagramClient, MAX_DATAGRAM, ManyClient};
 use crate::codec::{DEFAULT_MAX_FRAME, Framing};
+use crate::os::multicast::Sending;
 use crate::os::resolve::Target;
 
 /// How long a server may take to speak first.
@@ -48,6 +51,8 @@ pub(super) struct Options {
     greeting: Duration,
     timeout: Duration,
     connect: ConnectOptions,
+    /// Many are asked at once.
+    many: Option<Sending>,
 }
 
 /// Where messages come from.
@@ -64,6 +69,7 @@ impl Options {
     /// Arguments that cannot be kept together: which, why, and what would be accepted.
     pub(super) fn from_args(args: CallArgs) -> Result<Self, String> {
         check_target(&args)?;
+        let many = many::asked(&args)?;
         check_framing(&args)?;
         check_sending(args.encoding, "call")?;
         let form = Form::of(&args);
@@ -82,6 +88,7 @@ impl Options {
             greeting: args.greeting.unwrap_or(GREETING),
             timeout: args.timeout,
             connect: ConnectOptions { limit: args.connect_timeout, bind: args.bind },
+            many,
             target: args.url,
         };
         if let Source::Arguments(messages) = &options.source {
@@ -171,7 +178,9 @@ pub(super) fn run(options: Options) -> Result<Exit, Failure> {
 
 fn call(mut options: Options) -> Result<(), Stop> {
     let mut messages = options.messages()?;
-    let mut server: Box<dyn Exchange> = if options.target.is_datagram() {
+    let mut server: Box<dyn Exchange> = if let Some(sending) = &options.many {
+        Box::new(Many::new(ManyClient::open(&options.target, &options.connect, sending)?, &options))
+    } else if options.target.is_datagram() {
         Box::new(Datagrams::new(DatagramClient::connect(&options.target, &options.connect)?, &options))
     } else {
         let client = Client::connect_boxed(&options.target, options.codec(), &options.connect)?;
@@ -314,6 +323,16 @@ mod tests {
             (&["tcp://h:1", "--file=f", "a"], "--file"),
             (&["udp://h:1", "--retries=1", "--no-reply"], "--no-reply"),
             (&["tcp://h:1", "--encoding=klingon"], "gb18030"),
+            (&["tcp://h:1", "--broadcast"], "call udp://"),
+            (&["unix:/a", "--broadcast"], "call udp://"),
+            (&["udp://[::1]:1", "--broadcast"], "[ff02::1]"),
+            (&["udp://239.0.0.1:1", "--broadcast"], "needs no permission"),
+            (&["udp://10.0.0.1:1", "--multicast-ttl=2"], "--multicast-ttl"),
+            (&["tcp://h:1", "--multicast-if=10.0.0.1"], "--multicast-if"),
+            (&["udp://239.0.0.1:1", "--multicast-if=eth0"], "'--multicast-if eth0'"),
+            (&["udp://[ff02::1]:1", "--multicast-if=10.0.0.1"], "name or number"),
+            (&["udp://239.0.0.1:1", "--multicast-if=a/b"], "10.0.0.1, eth0 or 2"),
+            (&["udp://239.0.0.1:1", "--multicast-ttl=256"], "256"),
             (&["tcp://h:1", "--encoding=utf-16le"], "read and not written"),
             (&["tcp://h:1", "--encoding=gbk", "--hex"], "--hex"),
             (&["tcp://h:1", "--encoding=gbk", "a😀"], "the message 'a😀': gbk does not have"),

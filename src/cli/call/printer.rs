@@ -1,5 +1,6 @@
 //! What was received goes to standard output: as it came, as digits or as text, with a newline added where one is missing.
 
+use std::fmt;
 use std::io::{self, Write};
 
 use super::form::Form;
@@ -41,6 +42,13 @@ impl<W: Write> Printer<W> {
         self.open = true;
         self.part(payload)?;
         self.finish()
+    }
+
+    /// Prints a reply behind whom it is from.
+    pub(super) fn whole_from(&mut self, from: &dyn fmt::Display, payload: &[u8]) -> Result<(), Stop> {
+        let printed = write!(self.out, "{from} ");
+        self.check(printed)?;
+        self.whole(payload)
     }
 
     /// Prints what has arrived of a reply. It is visible at once.

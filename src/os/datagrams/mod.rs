@@ -15,6 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::error::Error;
 use crate::kernel::{BATCH, DatagramSocket, RecvBatch};
+use crate::os::multicast::{self, Interface};
 use crate::session::Datagram;
 
 /// Datagrams a client's socket receives per call: clients are many, and the headers are kept for each.
@@ -32,11 +33,13 @@ pub struct DatagramOptions {
     /// Whether other UDP sockets of this user, in this process or another, may have the same port if they say so too
     /// (SO_REUSEPORT): the kernel gives all datagrams of one sender to the same one of them. Default false.
     pub reuse_port: bool,
+    /// Where a multicast group is joined, when the address is one. Default: as the routes say.
+    pub interface: Option<Interface>,
 }
 
 impl Default for DatagramOptions {
     fn default() -> Self {
-        Self { recv_buffer: 4 * 1024 * 1024, only_v6: false, reuse_port: false }
+        Self { recv_buffer: 4 * 1024 * 1024, only_v6: false, reuse_port: false, interface: None }
     }
 }
 
@@ -65,7 +68,8 @@ impl Drops {
     }
 }
 
-/// Binds a non-blocking UDP socket, and says where: port 0 resolved.
+/// Binds a non-blocking UDP socket, and says where: port 0 resolved. The address may be a multicast group, which is joined; several
+/// programs of one machine may be in it on the same port, and each is given everything.
 ///
 /// # Errors
 /// [`Error::Bind`], with the address and, where it is known, the remedy.
@@ -90,10 +94,22 @@ fn bind(addr: SocketAddr, options: &DatagramOptions) -> io::Result<(UdpSocket, S
     socket.set_reuse_port(options.reuse_port)?;
     set_recv_buffer(&socket, options.recv_buffer)?;
     socket.set_nonblocking(true)?;
-    socket.bind(&addr.into())?;
+    if addr.ip().is_multicast() {
+        bind_group(&socket, addr, options.interface.as_ref())?;
+    } else {
+        socket.bind(&addr.into())?;
+    }
     let socket = UdpSocket::from(socket);
     let local = socket.local_addr()?;
     Ok((socket, local))
+}
+
+/// Bound to the group itself the socket is given nothing else. What it sends has the interface's address all the same.
+fn bind_group(socket: &Socket, group: SocketAddr, interface: Option<&Interface>) -> io::Result<()> {
+    let group = multicast::scoped(socket, group, interface)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&group.into())?;
+    multicast::join(socket, group, interface)
 }
 
 /// As much as the system allows, which is less than asked for without privileges.
