@@ -139,7 +139,7 @@ pub(super) struct ServeArgs {
     ///
     /// tcp://HOST:PORT or udp://HOST:PORT with a numeric host: 127.0.0.1 or [::1] for this machine, 0.0.0.0 for every
     /// IPv4 address, [::] for every address. Port 0 takes any free one. unix:PATH is a Unix stream socket, unix:@NAME
-    /// one in Linux's abstract namespace. On the loop, udp://127.0.0.1:9999 is served by default too, where the
+    /// one in Linux's abstract namespace; unixgram:PATH and unixgram:@NAME are datagram sockets. On the loop, udp://127.0.0.1:9999 is served by default too, where the
     /// service has a form for datagrams: echo, greet, ack and discard. udp://GROUP:PORT?if=IF joins a multicast group on the
     /// interface with this IPv4 address, name or number.
     #[arg(long, value_name = "URL", value_parser = listen, allow_hyphen_values = true)]

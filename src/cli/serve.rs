@@ -76,7 +76,7 @@ impl Options {
         check_model(&args)?;
         let limits = limits(&args)?;
         Ok(Self {
-            services: services(&args, plan.has_udp())?,
+            services: services(&args, plan.has_datagrams())?,
             plan,
             inherited: Inherited::default(),
             model: args.model,

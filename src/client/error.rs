@@ -184,7 +184,7 @@ impl std::error::Error for ClientError {
 fn cannot_connect(address: &str, kind: &ClientErrorKind, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "cannot connect to {address}: ")?;
     match kind {
-        ClientErrorKind::Refused if address.starts_with("unix:") => {
+        ClientErrorKind::Refused if address.starts_with("unix") => {
             f.write_str("connection refused (nobody listens on that socket; is the server running?)")
         }
         ClientErrorKind::Refused if address.starts_with("udp:") => {

@@ -1,10 +1,9 @@
 //! Datagram sockets on the same poll as everything else.
 
 use std::io;
-use std::net::SocketAddr;
 
 use super::{Entry, Reactor, Slot, planted};
-use crate::address::Address;
+use crate::address::{Address, Endpoint};
 use crate::connection::Progress;
 use crate::error::Error;
 use crate::kernel::{DatagramSocket, Kernel, Planted, Readiness, RecvBatch, Token};
@@ -35,14 +34,15 @@ impl<K: Kernel> Reactor<K> {
     pub fn add_port(
         &mut self,
         socket: K::Datagrams,
-        local: SocketAddr,
+        local: impl Into<Endpoint>,
         make: &DatagramFactory,
     ) -> Result<Token, Error> {
-        let address = Address::Udp(local);
+        let local = local.into();
+        let address = local.address();
         let handler = make(&Peer { address: Address::Unknown, local: address.clone() });
         let bind = |source| Error::Bind { address: address.to_string(), source };
         let token = self.add_client_port(socket, handler).map_err(bind)?;
-        self.shared.guard.own_ports.push(local.port());
+        self.shared.guard.own_ports.extend(local.socket_addr().map(|local| local.port()));
         Ok(token)
     }
 

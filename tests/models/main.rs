@@ -15,6 +15,7 @@ mod room;
 mod times;
 mod udp;
 mod unix;
+mod unixgram;
 
 use support::Server;
 

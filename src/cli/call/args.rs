@@ -47,7 +47,7 @@ Exit codes:
 /// The arguments of `oneloop call`. Those that mean nothing by themselves have no default here.
 #[derive(Debug, clap::Args)]
 pub(in super::super) struct CallArgs {
-    /// Whom to call: tcp://HOST:PORT, udp://HOST:PORT, unix:PATH or unix:@NAME
+    /// Whom to call: tcp://HOST:PORT, udp://HOST:PORT, unix:PATH, unix:@NAME or unixgram:PATH
     ///
     /// HOST is a name or a numeric address, IPv6 in brackets. The addresses of a name are tried in order. Over UDP HOST may be
     /// a numeric multicast group: then each answer within --timeout is printed behind the address it came from.

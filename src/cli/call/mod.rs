@@ -197,14 +197,17 @@ fn check_target(args: &CallArgs) -> Result<(), String> {
     let url = &args.url;
     let refuse = |option: &str, why: &str| Err(format!("'{option}' cannot be used with '{url}': {why}"));
     match url {
-        Target::Udp(_) => {
+        Target::Unixgram(_) if args.bind.is_some() => {
+            return refuse("--bind", "a Unix socket has no local IP address; leave the option out");
+        }
+        Target::Udp(_) | Target::Unixgram(_) => {
             let none = "a datagram is a message already, and has its own limit; leave the option out";
             if args.framing != Framing::Raw {
                 return refuse(&format!("--framing {}", args.framing), none);
             } else if args.max_frame.is_some() {
                 return refuse("--max-frame", none);
             } else if args.greeting.is_some_and(|greeting| !greeting.is_zero()) {
-                return refuse("--greeting", "nobody speaks first over UDP; leave the option out");
+                return refuse("--greeting", "nobody speaks first in datagrams; leave the option out");
             }
         }
         _ if args.retries.is_some() => {
@@ -325,6 +328,10 @@ mod tests {
             (&["tcp://h:1", "--encoding=klingon"], "gb18030"),
             (&["tcp://h:1", "--broadcast"], "call udp://"),
             (&["unix:/a", "--broadcast"], "call udp://"),
+            (&["unixgram:/a", "--broadcast"], "call udp://"),
+            (&["unixgram:/a", "--bind=127.0.0.1"], "--bind"),
+            (&["unixgram:/a", "--framing=lines"], "'--framing lines'"),
+            (&["unixgram:"], "no path"),
             (&["udp://[::1]:1", "--broadcast"], "[ff02::1]"),
             (&["udp://239.0.0.1:1", "--broadcast"], "needs no permission"),
             (&["udp://10.0.0.1:1", "--multicast-ttl=2"], "--multicast-ttl"),
