@@ -39,3 +39,8 @@ pub mod cli;
 pub use self::address::Address;
 pub use self::error::Error;
 pub use self::reactor::{Config, Reactor};
+
+/// The Rust of docs/from-python.md, compiled and run as the other examples are.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/from-python.md")]
+mod from_python {}

@@ -21,12 +21,14 @@ mod load;
 mod logging;
 mod member;
 mod model;
+mod named;
 mod serve;
 mod services;
 mod signals;
 mod sink;
 mod sources;
 mod targets;
+mod text;
 mod units;
 mod workers;
 

@@ -16,6 +16,7 @@ mod room;
 mod times;
 mod udp;
 mod unix;
+mod unixgram;
 
 use support::Server;
 
