@@ -289,7 +289,7 @@ impl Http {
         let moved = body.received() - std::mem::replace(since, body.received());
         let enough = patience.as_secs().max(1).saturating_mul(SLOWEST_BODY);
         // While its echo is not taken we do not read either; for that the write limit is there.
-        if moved >= enough || cx.room() == 0 {
+        if moved >= enough || cx.backlog > 0 {
             return cx.wake_after(patience);
         }
         if !matches!(answer, Answer::Echo) {
