@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
-use super::plan::{Arrival, Plan};
+use super::plan::{Arrival, Content, Plan};
 use super::profile::Schedule;
-use super::report::{Generator, Report, Second, Verdict};
+use super::report::{Generator, Http, Report, Second, Statuses, Verdict};
 use super::run::{Failure, Message, Stop};
 use super::shared::{NEVER, nanos};
 use super::tally::{Tally, add};
@@ -253,6 +253,7 @@ impl<'a> Collector<'a> {
             errors: total.errors,
             examples: total.examples,
             udp: has_udp.then_some(total.udp),
+            http: http(plan, total.statuses),
             generator: Generator { loops: plan.loops, cpu: self.cpu, spun: self.spun, busy: self.busy },
             verdict: Verdict::Interrupted,
         };
@@ -261,6 +262,11 @@ impl<'a> Collector<'a> {
         }
         report
     }
+}
+
+fn http(plan: &Plan, statuses: Statuses) -> Option<Http> {
+    let Content::Requests(requests) = &plan.exchange.content else { return None };
+    Some(Http { urls: requests.iter().map(|request| request.url.clone()).collect(), statuses })
 }
 
 fn empty(number: u64, is_warmup: bool) -> Second {

@@ -10,6 +10,7 @@ mod cursor;
 mod datagram;
 mod expect;
 mod find;
+mod http;
 mod opening;
 mod pattern;
 mod plan;
@@ -26,7 +27,9 @@ mod worker;
 
 pub use self::expect::{Expectation, Finding, Metric, ParseExpectationError, Point, Times};
 pub use self::find::{Found, Judgement, judge, search};
-pub use self::plan::{Arrival, Close, Content, Exchange, Plan, Protocol, Sources};
+pub use self::plan::{Arrival, Close, Content, Exchange, HttpRequest, Plan, Protocol, Sources};
 pub use self::profile::Profile;
-pub use self::report::{Connections, ErrorKind, Errors, Example, Generator, Report, Second, Udp, Verdict};
+pub use self::report::{
+    Connections, ErrorKind, Errors, Example, Generator, Http, Report, Second, Statuses, Udp, Verdict,
+};
 pub use self::run::{Failure, Stop, run};

@@ -53,6 +53,8 @@ pub struct Report {
     pub examples: Vec<Example>,
     /// Datagrams, when a target is UDP.
     pub udp: Option<Udp>,
+    /// What HTTP servers answered, when the targets are such.
+    pub http: Option<Http>,
     /// What the generator itself spent.
     pub generator: Generator,
     /// Whether the result can be believed.
@@ -111,13 +113,15 @@ pub enum ErrorKind {
     Truncated,
     /// A byte was not what it should be.
     Mismatch,
+    /// An HTTP response whose status is not 2xx.
+    Status,
     /// Anything else; the examples say what.
     Other,
 }
 
 impl ErrorKind {
     /// Every kind, in the order in which they are shown.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Refused,
         Self::Reset,
         Self::Timeout,
@@ -125,6 +129,7 @@ impl ErrorKind {
         Self::DescriptorLimit,
         Self::Truncated,
         Self::Mismatch,
+        Self::Status,
         Self::Other,
     ];
 
@@ -139,6 +144,7 @@ impl ErrorKind {
             Self::DescriptorLimit => "descriptor_limit",
             Self::Truncated => "truncated",
             Self::Mismatch => "mismatch",
+            Self::Status => "status",
             Self::Other => "other",
         }
     }
@@ -146,7 +152,7 @@ impl ErrorKind {
 
 /// How many errors of each kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Errors([u64; 8]);
+pub struct Errors([u64; 9]);
 
 impl Errors {
     /// How many of this kind.
@@ -198,6 +204,42 @@ pub struct Udp {
     pub reordered: u64,
     /// Answers that came after the timeout.
     pub late: u64,
+}
+
+/// What HTTP servers answered in the measured time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Http {
+    /// What was asked for, one for each target.
+    pub urls: Vec<String>,
+    /// With which status.
+    pub statuses: Statuses,
+}
+
+/// How many answers had which status.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Statuses(Vec<(u16, u64)>);
+
+impl Statuses {
+    /// Counts more of one status. The first one ever seen, which mostly is the only one, is found at once.
+    #[inline]
+    pub fn add(&mut self, status: u16, count: u64) {
+        match self.0.iter_mut().find(|(known, _)| *known == status) {
+            Some((_, sum)) => *sum += count,
+            None => self.0.push((status, count)),
+        }
+    }
+
+    /// Each status and how often it came, smallest first.
+    pub fn iter(&self) -> impl Iterator<Item = (u16, u64)> {
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable();
+        sorted.into_iter()
+    }
+
+    /// Counts another's too.
+    pub fn merge(&mut self, other: &Self) {
+        other.0.iter().for_each(|(status, count)| self.add(*status, *count));
+    }
 }
 
 /// What the generator itself spent in the measured time.
@@ -259,6 +301,7 @@ impl fmt::Debug for Report {
             .field("errors", &self.errors)
             .field("examples", &self.examples)
             .field("udp", &self.udp)
+            .field("http", &self.http)
             .field("generator", &self.generator)
             .field("verdict", &self.verdict)
             .finish_non_exhaustive()

@@ -31,8 +31,10 @@ const fn said(status: u16, ends: Ends, keeps_alive: bool) -> Facts {
     Facts { status, ends, keeps_alive }
 }
 
-/// Responses, whether HEAD was asked for, what they say, their body, and what is behind them.
-const GOOD: &[(&[u8], bool, Facts, &[u8], &[u8])] = &[
+/// A response, whether HEAD was asked for, what it says, its body, and what is behind it.
+type Case = (&'static [u8], bool, Facts, &'static [u8], &'static [u8]);
+
+const GOOD: &[Case] = &[
     (
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP",
         false,
