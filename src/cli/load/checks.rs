@@ -265,7 +265,7 @@ mod tests {
         for (arguments, expected) in [
             (&[][..], &["<URL>"][..]),
             (&["127.0.0.1:1"], &["'127.0.0.1:1'", "tcp://HOST:PORT"]),
-            (&["http://h:1"], &["'http://h:1'", "not spoken yet"]),
+            (&["http://h:0"], &["'http://h:0'", "1 to 65535"]),
             (&["https://h:1"], &["'https://h:1'", "TLS"]),
             (&["ws://h:1"], &["'ws://h:1'", "tcp://HOST:PORT"]),
             (&["tcp://h:0"], &["'tcp://h:0'", "port 0"]),
