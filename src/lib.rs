@@ -21,6 +21,8 @@ pub mod hold;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod kernel;
+#[cfg(feature = "lab")]
+pub mod lab;
 #[cfg(feature = "load")]
 pub mod load;
 pub mod models;
