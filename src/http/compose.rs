@@ -94,7 +94,7 @@ pub fn is_method(text: &str) -> bool {
 
 /// What is asked of a server.
 #[derive(Debug, Clone)]
-pub struct Request<'a> {
+pub struct ClientRequest<'a> {
     /// The method, which [`is_method`].
     pub method: &'a str,
     /// What is asked for.
@@ -107,7 +107,7 @@ pub struct Request<'a> {
     pub keep_alive: bool,
 }
 
-impl Request<'_> {
+impl ClientRequest<'_> {
     /// The request as it goes over the wire.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -155,15 +155,20 @@ mod tests {
     #[test]
     fn a_request_has_what_every_server_wants_and_what_was_asked_for() {
         let url = "http://[::1]:8080/a?b".parse().unwrap();
-        let plain = Request { method: "GET", url: &url, fields: &[], body: None, keep_alive: true };
+        let plain = ClientRequest { method: "GET", url: &url, fields: &[], body: None, keep_alive: true };
         let version = env!("CARGO_PKG_VERSION");
         let expected = format!(
             "GET /a?b HTTP/1.1\r\nHost: [::1]:8080\r\nUser-Agent: oneloop/{version}\r\nAccept: */*\r\n\r\n"
         );
         assert_eq!(String::from_utf8(plain.to_bytes()).unwrap(), expected);
         let fields = ["host: x", "USER-AGENT:me", "Accept: \t", "X-Y: ü "].map(|text| text.parse().unwrap());
-        let full =
-            Request { method: "POST", url: &url, fields: &fields, body: Some(b"hi"), keep_alive: false };
+        let full = ClientRequest {
+            method: "POST",
+            url: &url,
+            fields: &fields,
+            body: Some(b"hi"),
+            keep_alive: false,
+        };
         assert_eq!(
             String::from_utf8(full.to_bytes()).unwrap(),
             "POST /a?b HTTP/1.1\r\nhost: x\r\nUSER-AGENT: me\r\nAccept: \r\nX-Y: ü\r\nContent-Length: 2\r\n\

@@ -10,10 +10,10 @@ mod response;
 mod url;
 
 pub use self::chunked::{ChunkError, Chunked, MAX_CHUNK_LINE, MAX_TRAILERS, Piece};
-pub use self::compose::{Field, FieldError, Request, is_method};
+pub use self::compose::{ClientRequest, Field, FieldError, is_method};
 pub use self::length::{LengthError, agree_on_length, parse_length};
 pub use self::response::{
-    Ends, Facts, MAX_HEAD, MAX_HEADERS, MAX_LINE, Part, ResponseError, ResponseReader, for_each_field,
-    parse_head,
+    Ends, Facts, MAX_RESPONSE_HEAD, MAX_RESPONSE_HEADERS, MAX_RESPONSE_LINE, Part, ResponseError,
+    ResponseReader, for_each_field, parse_head,
 };
 pub use self::url::{Url, UrlError};

@@ -9,13 +9,13 @@ use super::chunked::{ChunkError, Chunked};
 use super::length::{LengthError, agree_on_length};
 
 /// The longest head: status line, header fields and the empty line.
-pub const MAX_HEAD: usize = 32 * 1024;
+pub const MAX_RESPONSE_HEAD: usize = 32 * 1024;
 
 /// The longest header field.
-pub const MAX_LINE: usize = 8 * 1024;
+pub const MAX_RESPONSE_LINE: usize = 8 * 1024;
 
 /// The most header fields of a head.
-pub const MAX_HEADERS: usize = 100;
+pub const MAX_RESPONSE_HEADERS: usize = 100;
 
 /// The most interim responses (1xx) before the one that counts.
 const MAX_INTERIM: u8 = 16;
@@ -191,11 +191,11 @@ impl ResponseReader {
 /// # Errors
 /// [`ResponseError`]: it can never become a head, or what it says makes no sense.
 pub fn parse_head(input: &[u8], is_head_request: bool) -> Result<Option<(Facts, usize)>, ResponseError> {
-    let mut headers = [EMPTY_HEADER; MAX_HEADERS];
+    let mut headers = [EMPTY_HEADER; MAX_RESPONSE_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
     match response.parse(input).map_err(ResponseError::of)? {
         httparse::Status::Partial => Ok(None),
-        httparse::Status::Complete(len) if len > MAX_HEAD => Err(ResponseError::HeadTooLong),
+        httparse::Status::Complete(len) if len > MAX_RESPONSE_HEAD => Err(ResponseError::HeadTooLong),
         httparse::Status::Complete(len) => {
             let status = response.code.unwrap_or(0);
             let is_old = response.version == Some(0);
@@ -209,7 +209,7 @@ pub fn parse_head(input: &[u8], is_head_request: bool) -> Result<Option<(Facts, 
 /// # Errors
 /// [`ResponseError`], which [`ResponseReader`] has had before.
 pub fn for_each_field(head: &[u8], mut each: impl FnMut(&str, &[u8])) -> Result<String, ResponseError> {
-    let mut headers = [EMPTY_HEADER; MAX_HEADERS];
+    let mut headers = [EMPTY_HEADER; MAX_RESPONSE_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
     response.parse(head).map_err(ResponseError::of)?;
     response.headers.iter().for_each(|field| each(field.name, field.value));
@@ -222,11 +222,11 @@ pub fn for_each_field(head: &[u8], mut each: impl FnMut(&str, &[u8])) -> Result<
 pub enum ResponseError {
     /// It is no HTTP/1 response: what is wrong with it.
     Head(&'static str),
-    /// The head is longer than [`MAX_HEAD`].
+    /// The head is longer than [`MAX_RESPONSE_HEAD`].
     HeadTooLong,
-    /// A field is longer than [`MAX_LINE`].
+    /// A field is longer than [`MAX_RESPONSE_LINE`].
     LineTooLong,
-    /// More fields than [`MAX_HEADERS`].
+    /// More fields than [`MAX_RESPONSE_HEADERS`].
     TooManyHeaders,
     /// One interim response after the other.
     TooManyInterim,
@@ -267,9 +267,9 @@ impl fmt::Display for ResponseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Head(why) => write!(f, "this is no HTTP response: {why}"),
-            Self::HeadTooLong => write!(f, "the head is longer than {MAX_HEAD} bytes"),
-            Self::LineTooLong => write!(f, "a header is longer than {MAX_LINE} bytes"),
-            Self::TooManyHeaders => write!(f, "there are more than {MAX_HEADERS} headers"),
+            Self::HeadTooLong => write!(f, "the head is longer than {MAX_RESPONSE_HEAD} bytes"),
+            Self::LineTooLong => write!(f, "a header is longer than {MAX_RESPONSE_LINE} bytes"),
+            Self::TooManyHeaders => write!(f, "there are more than {MAX_RESPONSE_HEADERS} headers"),
             Self::TooManyInterim => write!(f, "more than {MAX_INTERIM} interim responses"),
             Self::Upgraded => f.write_str("status 101 changes to another protocol, which nobody asked for"),
             Self::Length(error) => error.fmt(f),
@@ -313,7 +313,7 @@ fn ends_after(input: &[u8], scanned: usize) -> bool {
 }
 
 fn check_unfinished(head: &[u8]) -> Result<Part, ResponseError> {
-    if head.len() > MAX_HEAD { Err(ResponseError::HeadTooLong) } else { Ok(Part::NeedMore) }
+    if head.len() > MAX_RESPONSE_HEAD { Err(ResponseError::HeadTooLong) } else { Ok(Part::NeedMore) }
 }
 
 /// How many heads these are.
@@ -330,7 +330,7 @@ fn facts(
 ) -> Result<Facts, ResponseError> {
     let (mut length, mut coding, mut says_close, mut says_keep) = (None, None, false, false);
     for field in headers {
-        if field.name.len() + field.value.len() > MAX_LINE {
+        if field.name.len() + field.value.len() > MAX_RESPONSE_LINE {
             return Err(ResponseError::LineTooLong);
         } else if is(field, "content-length") {
             length = Some(agree_on_length(length, field.value).map_err(ResponseError::Length)?);

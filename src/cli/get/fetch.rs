@@ -6,7 +6,7 @@ use super::Options;
 use super::stop::{Signals, Stop};
 use crate::client::{Client, ClientErrorKind, ConnectOptions};
 use crate::codec::Raw;
-use crate::http::{Field, Part, Request, ResponseReader, Url, for_each_field};
+use crate::http::{ClientRequest, Field, Part, ResponseReader, Url, for_each_field};
 use crate::os::resolve::{Host, Target};
 
 /// How often a signal is looked for.
@@ -51,7 +51,7 @@ impl<'a> Answer<'a> {
         let fields: Vec<Field> =
             options.headers.iter().filter(|field| is_same || !is_private(field)).cloned().collect();
         let method = if options.head { "HEAD" } else { "GET" };
-        let request = Request { method, url, fields: &fields, body: None, keep_alive: false };
+        let request = ClientRequest { method, url, fields: &fields, body: None, keep_alive: false };
         client.queue(&request.to_bytes())?;
         Ok(Self {
             url: url.clone(),

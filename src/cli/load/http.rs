@@ -4,7 +4,7 @@ use super::args::{LoadArgs, LoadUrl, ProtocolName};
 use super::checks::{has_banner, refuse_given};
 use super::content::{Refusal, given_bytes};
 use crate::codec::Framing;
-use crate::http::{Request, Url};
+use crate::http::{ClientRequest, Url};
 use crate::load::{Content, Exchange, HttpRequest, Protocol};
 
 /// Refuses what means nothing to HTTP, or only to it.
@@ -88,7 +88,7 @@ pub(super) fn exchange(args: &LoadArgs) -> Result<Option<Exchange>, Refusal> {
     let method = args.method.as_deref().unwrap_or(if body.is_some() { "POST" } else { "GET" });
     let keep_alive = !args.no_keep_alive;
     let request = |url: &&Url| {
-        let request = Request { method, url, fields: &args.headers, body: body.as_deref(), keep_alive };
+        let request = ClientRequest { method, url, fields: &args.headers, body: body.as_deref(), keep_alive };
         HttpRequest { url: url.to_string(), bytes: request.to_bytes() }
     };
     Ok(Some(Exchange {

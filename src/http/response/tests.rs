@@ -141,8 +141,8 @@ fn what_makes_no_sense_is_refused() {
         ),
         (format!("{ok}Transfer-Encoding: chunked\r\n\r\nx"), ResponseError::Chunk(ChunkError::Size)),
         ("HTTP/1.1 101 Switching\r\n\r\n".to_owned(), ResponseError::Upgraded),
-        (format!("{ok}{}\r\n", "a: b\r\n".repeat(MAX_HEADERS + 1)), ResponseError::TooManyHeaders),
-        (format!("{ok}a: {}\r\n\r\n", "x".repeat(MAX_LINE)), ResponseError::LineTooLong),
+        (format!("{ok}{}\r\n", "a: b\r\n".repeat(MAX_RESPONSE_HEADERS + 1)), ResponseError::TooManyHeaders),
+        (format!("{ok}a: {}\r\n\r\n", "x".repeat(MAX_RESPONSE_LINE)), ResponseError::LineTooLong),
         (format!("{ok}{}", format!("a: {}\r\n", "x".repeat(8000)).repeat(5)), ResponseError::HeadTooLong),
         ("HTTP/1.1 100 C\r\n\r\n".repeat(17), ResponseError::TooManyInterim),
     ] {
@@ -155,8 +155,8 @@ fn what_makes_no_sense_is_refused() {
 
 #[test]
 fn the_limits_themselves_are_kept() {
-    let fields = "a: b\r\n".repeat(MAX_HEADERS - 1);
-    let line = "x".repeat(MAX_LINE - 1);
+    let fields = "a: b\r\n".repeat(MAX_RESPONSE_HEADERS - 1);
+    let line = "x".repeat(MAX_RESPONSE_LINE - 1);
     let input = format!("HTTP/1.1 200 OK\r\n{fields}c: {line}\r\n\r\n");
     assert!(read(&[input.as_bytes()], false).is_ok());
 }

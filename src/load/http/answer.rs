@@ -1,7 +1,7 @@
 //! What comes back: its end is found, it is counted, and followed by the next request.
 
 use super::{Line, State, Why};
-use crate::http::{Chunked, Ends, Facts, MAX_HEAD, ResponseError};
+use crate::http::{Chunked, Ends, Facts, MAX_RESPONSE_HEAD, ResponseError};
 use crate::load::report::ErrorKind;
 use crate::load::shared::{Phase, Shared};
 use crate::session::Context;
@@ -47,7 +47,7 @@ impl Line {
             return Err(Unexpected::Unasked(input.len()));
         }
         let Some((facts, len)) = shared.wire.read_head(input)? else {
-            return if input.len() > MAX_HEAD {
+            return if input.len() > MAX_RESPONSE_HEAD {
                 Err(ResponseError::HeadTooLong.into())
             } else {
                 Ok((0, false))
