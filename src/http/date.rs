@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Bytes of a date.
 pub const DATE_LEN: usize = 29;
 
+const EPOCH: [u8; DATE_LEN] = *b"Thu, 01 Jan 1970 00:00:00 GMT";
 const SECONDS_OF_DAY: u64 = 86_400;
 const DAYS: [&[u8; 3]; 7] = [b"Thu", b"Fri", b"Sat", b"Sun", b"Mon", b"Tue", b"Wed"];
 const MONTHS: [&[u8; 3]; 12] =
@@ -15,11 +16,12 @@ const MONTHS: [&[u8; 3]; 12] =
 const LAST: u64 = 253_402_300_799;
 
 thread_local! {
-    /// The second that was formatted last, and its text: nothing but a function's result, remembered.
-    static LATEST: Cell<(u64, [u8; DATE_LEN])> = const { Cell::new((0, *b"Thu, 01 Jan 1970 00:00:00 GMT")) };
+    /// The time that was formatted last, and its text: nothing but a function's result, remembered.
+    static LATEST: Cell<(SystemTime, [u8; DATE_LEN])> = const { Cell::new((UNIX_EPOCH, EPOCH)) };
 }
 
-/// The text for `time`, to the second. It is put together once per second and thread, and copied otherwise.
+/// The text for `time`, to the second. The latest time of each thread is remembered with its text: whoever reads the clock
+/// once per second pays for one date per second.
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
@@ -30,15 +32,15 @@ thread_local! {
 #[inline]
 #[must_use]
 pub fn http_date(time: SystemTime) -> [u8; DATE_LEN] {
-    let second = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let (latest, text) = LATEST.get();
-    if latest == second { text } else { format_anew(second) }
+    if latest == time { text } else { format_anew(time) }
 }
 
 #[cold]
-fn format_anew(second: u64) -> [u8; DATE_LEN] {
+fn format_anew(time: SystemTime) -> [u8; DATE_LEN] {
+    let second = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let text = format(second.min(LAST));
-    LATEST.set((second, text));
+    LATEST.set((time, text));
     text
 }
 
@@ -66,7 +68,7 @@ pub fn parse_http_date(text: &[u8]) -> Option<SystemTime> {
 fn format(second: u64) -> [u8; DATE_LEN] {
     let (days, rest) = (second / SECONDS_OF_DAY, second % SECONDS_OF_DAY);
     let (year, month, day) = civil(days);
-    let mut text = *b"Thu, 01 Jan 1970 00:00:00 GMT";
+    let mut text = EPOCH;
     text[..3].copy_from_slice(DAYS[index(days % 7)]);
     put(&mut text[5..7], day);
     text[8..11].copy_from_slice(MONTHS[index(month - 1)]);

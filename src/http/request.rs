@@ -196,7 +196,7 @@ impl<'a> Request<'a> {
         let (name, value) = (field.name, field.value);
         let is = |wanted: &str| name.eq_ignore_ascii_case(wanted);
         match name.len() {
-            4 if is("host") => {
+            4 if is_host(name) => {
                 if self.host.replace(value).is_some() {
                     return Err(HeadError::Malformed("more than one Host"));
                 }
@@ -271,12 +271,27 @@ impl Said {
     }
 }
 
+/// The one field that every request has: all of its name at once.
+#[inline]
+fn is_host(name: &str) -> bool {
+    let name = <[u8; 4]>::try_from(name.as_bytes()).map_or(0, u32::from_ne_bytes);
+    // Of the bytes that a name may consist of, only letters become these letters.
+    name | 0x2020_2020 == u32::from_ne_bytes(*b"host")
+}
+
 /// Printable ASCII only, without a fragment, in one of the forms of RFC 9112 section 3.2 that a server may be sent.
 fn check_target(target: &str) -> Result<(), HeadError> {
-    if !target.is_ascii() || target.as_bytes().contains(&b'#') {
+    // Nothing is branched on for each byte: targets are short, and mostly good.
+    let odd = |found: bool, byte: &u8| found | (*byte >= 0x80) | (*byte == b'#');
+    if target.as_bytes().iter().fold(false, odd) {
         return Err(HeadError::Malformed("a byte that no request target may contain"));
     }
-    if target.starts_with('/') || target == "*" {
+    if target.starts_with('/') { Ok(()) } else { check_rare_target(target) }
+}
+
+#[cold]
+fn check_rare_target(target: &str) -> Result<(), HeadError> {
+    if target == "*" {
         return Ok(());
     }
     let scheme = target.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"));

@@ -36,18 +36,20 @@ impl Hosts {
     }
 
     /// `authority` is what follows `Host:`, or stands in the target: a host, and mostly a port.
+    #[inline]
     pub(super) fn judge(&self, authority: &[u8]) -> Verdict {
+        if is_ipv4(authority) { Verdict::Ours } else { self.judge_name(authority) }
+    }
+
+    #[inline(never)]
+    fn judge_name(&self, authority: &[u8]) -> Verdict {
         let Some(host) = without_port(authority) else { return Verdict::Malformed };
-        if host.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.') {
-            // Whatever ends in a number is an IPv4 address or nothing (URL Standard, host parsing).
-            return if host.is_empty() { Verdict::Malformed } else { Verdict::Ours };
-        }
         if let [b'[', inner @ .., b']'] = host {
             let address =
                 std::str::from_utf8(inner).is_ok_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok());
             return if address { Verdict::Ours } else { Verdict::Malformed };
         }
-        if !host.iter().copied().all(is_name_byte) {
+        if host.is_empty() || !host.iter().copied().all(is_name_byte) {
             return Verdict::Malformed;
         }
         // A name may end with the dot of the root.
@@ -60,6 +62,20 @@ impl Hosts {
             Verdict::NotOurs
         }
     }
+}
+
+/// Digits and dots, and perhaps a port: whatever ends in a number is an IPv4 address or nothing, and never looked up as a
+/// name (URL Standard, host parsing).
+#[inline]
+fn is_ipv4(authority: &[u8]) -> bool {
+    let end = authority.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'.');
+    let (host, port) = authority.split_at(end.unwrap_or(authority.len()));
+    !host.is_empty() && (port.is_empty() || (port[0] == b':' && is_port(&port[1..])))
+}
+
+#[inline]
+fn is_port(text: &[u8]) -> bool {
+    text.len() <= 5 && text.iter().all(u8::is_ascii_digit)
 }
 
 /// RFC 6761 section 6.3 keeps all of them for this machine.
@@ -77,7 +93,7 @@ fn without_port(authority: &[u8]) -> Option<&[u8]> {
     let colon = memchr::memrchr(b':', authority).filter(|_| authority.last() != Some(&b']'));
     let Some(colon) = colon else { return Some(authority) };
     let (host, port) = (&authority[..colon], &authority[colon + 1..]);
-    (port.len() <= 5 && port.iter().all(u8::is_ascii_digit)).then_some(host)
+    is_port(port).then_some(host)
 }
 
 #[cfg(test)]
