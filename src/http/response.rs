@@ -164,7 +164,8 @@ impl ResponseReader {
             let rest = &input[start..];
             // What is before it is shown again, and skipped again: it is no more than a few lines.
             let begun = if start == 0 { self.scanned } else { 0 };
-            if begun > 0 && !ends_after(rest, begun) {
+            // Without a further line there is nothing to be found out.
+            if begun > 0 && memchr::memchr(b'\n', &rest[begun.min(rest.len())..]).is_none() {
                 self.scanned = rest.len();
                 return check_unfinished(rest);
             }
@@ -304,12 +305,6 @@ const fn state_of(ends: Ends) -> State {
         Ends::Chunked => State::Chunked(Chunked::new()),
         Ends::WithConnection => State::WithConnection,
     }
-}
-
-/// Whether the end of a head can be in the part that is new: without it there is no use in parsing everything once more.
-fn ends_after(input: &[u8], scanned: usize) -> bool {
-    let new = &input[scanned.saturating_sub(3).min(input.len())..];
-    memchr::memchr_iter(b'\n', new).any(|at| matches!(new[at + 1..], [b'\n', ..] | [b'\r', b'\n', ..]))
 }
 
 fn check_unfinished(head: &[u8]) -> Result<Part, ResponseError> {
