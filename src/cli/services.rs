@@ -168,6 +168,7 @@ fn http(args: &ServeArgs) -> Result<Factory, String> {
         hosts: Hosts::new(args.hosts.clone()),
         max_body: args.max_body.map_or(defaults.max_body, |size| size as u64),
         patience: args.frame_timeout.map_or(defaults.patience, |limit| limit.0),
+        dates: defaults.dates,
     });
     // What connects to a Unix socket is no browser, and there is no name by which it was led here.
     Ok(factory(move |peer| Http::new(Arc::clone(&config), !matches!(peer.local, Address::Unix(_)))))

@@ -49,13 +49,16 @@ pub struct HttpConfig {
     pub max_body: u64,
     /// In each such span a body must bring 500 bytes for every second of it, unless we do not read: `None` for no limit.
     pub patience: Option<Duration>,
+    /// Whether answers say when they were made. Without it the same request gets the same bytes at any time: for tests, and
+    /// for machines without a clock (RFC 9110 section 6.6.1).
+    pub dates: bool,
 }
 
 impl Default for HttpConfig {
     /// No files; addresses and `localhost` only; 1 MiB; 30 s.
     fn default() -> Self {
         let patience = Some(Duration::from_secs(30));
-        Self { root: None, hosts: Hosts::default(), max_body: DEFAULT_MAX_BODY, patience }
+        Self { root: None, hosts: Hosts::default(), max_body: DEFAULT_MAX_BODY, patience, dates: true }
     }
 }
 
@@ -107,7 +110,7 @@ impl Http {
         more: bool,
         cx: &mut Context<'_>,
     ) -> Result<(), ProtocolError> {
-        let mut how = How::of(request);
+        let mut how = How::of(request, self.config.dates);
         // Who is told so does not send another request to a server that will not be there.
         how.close |= self.stopping && !more;
         let answer = Answer::to(request, self.check_host, &self.config);
@@ -314,7 +317,7 @@ impl Protocol for Http {
                     self.seen = u32::try_from(unfinished).unwrap_or(u32::MAX);
                     return Ok(step);
                 }
-                Err(error) => return Err(refuse(error, cx)),
+                Err(error) => return Err(refuse(error, self.config.dates, cx)),
             }
         }
         match parse_request(input) {
@@ -327,7 +330,7 @@ impl Protocol for Http {
                 self.seen = u32::try_from(input.len()).unwrap_or(u32::MAX);
                 Ok(Step::NeedMore)
             }
-            Err(error) => Err(refuse(error, cx)),
+            Err(error) => Err(refuse(error, self.config.dates, cx)),
         }
     }
 
@@ -342,7 +345,13 @@ impl Protocol for Http {
             }
             None if rest.is_empty() => cx.finish(),
             _ => {
-                write_text(Status::BAD_REQUEST, "", "the stream ended inside a request", How::LAST, cx);
+                write_text(
+                    Status::BAD_REQUEST,
+                    "",
+                    "the stream ended inside a request",
+                    How::last(self.config.dates),
+                    cx,
+                );
                 return Err(ProtocolError::Violation("the stream ended inside a request"));
             }
         }
@@ -365,7 +374,7 @@ impl Protocol for Http {
     }
 
     fn on_overdue(&mut self, cx: &mut Context<'_>) {
-        write_text(Status::TIMEOUT, "", "the request came too slowly", How::LAST, cx);
+        write_text(Status::TIMEOUT, "", "the request came too slowly", How::last(self.config.dates), cx);
     }
 
     fn on_stop(&mut self, _cx: &mut Context<'_>) {
@@ -388,7 +397,7 @@ fn prepare(input: &[u8], seen: u32) -> Result<Option<Step>, HeadError> {
 
 /// Answers what is no request, and ends: where the next one would begin, nobody knows.
 #[cold]
-fn refuse(error: HeadError, cx: &mut Context<'_>) -> ProtocolError {
+fn refuse(error: HeadError, dated: bool, cx: &mut Context<'_>) -> ProtocolError {
     let status = match error {
         HeadError::TargetTooLong => Status::TARGET_TOO_LONG,
         HeadError::TooLarge => Status::HEAD_TOO_LARGE,
@@ -396,7 +405,7 @@ fn refuse(error: HeadError, cx: &mut Context<'_>) -> ProtocolError {
         HeadError::TransferCoding => Status::NOT_IMPLEMENTED,
         _ => Status::BAD_REQUEST,
     };
-    write_text(status, "", &error.to_string(), How::LAST, cx);
+    write_text(status, "", &error.to_string(), How::last(dated), cx);
     ProtocolError::Violation(match error {
         HeadError::Malformed(why) => why,
         _ => status.0,

@@ -21,14 +21,19 @@ pub(super) struct How {
     pub(super) head_only: bool,
     /// HTTP/1.0, which has to be told that the connection is kept.
     pub(super) old: bool,
+    /// It says when it was made.
+    pub(super) dated: bool,
 }
 
 impl How {
     /// For an answer to what is no request: the last one.
-    pub(super) const LAST: Self = Self { close: true, head_only: false, old: false };
+    pub(super) const fn last(dated: bool) -> Self {
+        Self { close: true, head_only: false, old: false, dated }
+    }
 
-    pub(super) fn of(request: &Request<'_>) -> Self {
-        Self { close: !request.keep_alive, head_only: request.method == "HEAD", old: request.minor == 0 }
+    pub(super) fn of(request: &Request<'_>, dated: bool) -> Self {
+        let Request { keep_alive, method, minor, .. } = *request;
+        Self { close: !keep_alive, head_only: method == "HEAD", old: minor == 0, dated }
     }
 
     /// The same, and the connection ends.
@@ -61,7 +66,6 @@ pub(super) struct Head<'a> {
 
 impl Head<'_> {
     pub(super) fn write(&self, how: How, cx: &mut Context<'_>) {
-        let date = http_date(cx.wall());
         let mut put = |text: &str| cx.write(text.as_bytes());
         put("HTTP/1.1 ");
         put(self.status.0);
@@ -86,16 +90,19 @@ impl Head<'_> {
         } else if how.old {
             put("Connection: keep-alive\r\n");
         }
-        put("Date: ");
-        cx.write(&date);
-        cx.write(b"\r\n\r\n");
+        if how.dated {
+            put("Date: ");
+            cx.write(&http_date(cx.wall()));
+            cx.write(b"\r\n");
+        }
+        cx.write(b"\r\n");
     }
 }
 
 /// `Hello, World!`, put together from three parts where nothing has to be said about the connection.
 #[inline]
 pub(super) fn write_plaintext(how: How, cx: &mut Context<'_>) {
-    if how.close || how.head_only || how.old {
+    if how.close || how.head_only || how.old || !how.dated {
         return write_body(Status::OK, TEXT, "", b"Hello, World!", how, cx);
     }
     let date = http_date(cx.wall());

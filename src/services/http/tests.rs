@@ -368,6 +368,16 @@ fn a_connection_at_rest_is_small() {
     assert!(size_of::<Http>() <= 24, "{} bytes", size_of::<Http>());
 }
 
+#[test]
+fn without_a_clock_no_date_is_said() {
+    for sent in [get("/plaintext", ""), get("/json", ""), "x".repeat(9000)] {
+        let mut pair = pair_with(HttpConfig { dates: false, ..config() }, Limits::default());
+        let heard = String::from_utf8(pair.send(sent.as_bytes())).unwrap();
+        assert_eq!(heard, hear(&sent).0.replace(DATE, ""));
+        assert!(!heard.contains("Date:"), "{heard}");
+    }
+}
+
 struct Tree(PathBuf);
 
 impl Tree {
