@@ -1,12 +1,14 @@
 //! A response, read as it comes: head, body and end, whichever of the three ways its length is told (RFC 9112, 6.3).
 
-use std::fmt;
+mod error;
+
 use std::ops::Range;
 
 use httparse::{EMPTY_HEADER, Header};
 
-use super::chunked::{ChunkError, Chunked};
-use super::length::{LengthError, agree_on_length};
+pub use self::error::ResponseError;
+use super::chunked::Chunked;
+use super::length::agree_on_length;
 
 /// The longest head: status line, header fields and the empty line.
 pub const MAX_RESPONSE_HEAD: usize = 32 * 1024;
@@ -215,87 +217,6 @@ pub fn for_each_field(head: &[u8], mut each: impl FnMut(&str, &[u8])) -> Result<
     response.parse(head).map_err(ResponseError::of)?;
     response.headers.iter().for_each(|field| each(field.name, field.value));
     Ok(response.reason.unwrap_or("").to_owned())
-}
-
-/// Why a response is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ResponseError {
-    /// It is no HTTP/1 response: what is wrong with it.
-    Head(&'static str),
-    /// The head is longer than [`MAX_RESPONSE_HEAD`].
-    HeadTooLong,
-    /// A field is longer than [`MAX_RESPONSE_LINE`].
-    LineTooLong,
-    /// More fields than [`MAX_RESPONSE_HEADERS`].
-    TooManyHeaders,
-    /// One interim response after the other.
-    TooManyInterim,
-    /// The other side changes to another protocol, which nobody asked for.
-    Upgraded,
-    /// The length makes no sense.
-    Length(LengthError),
-    /// A Content-Length and a Transfer-Encoding: two lengths for one body.
-    TwoLengths,
-    /// A transfer coding other than chunked.
-    Coding,
-    /// The chunked body makes no sense.
-    Chunk(ChunkError),
-    /// The connection ended before the response did.
-    Truncated {
-        /// How many bytes of the body did not come, where that is known.
-        missing: Option<u64>,
-        /// It ended in the head, or before it.
-        in_head: bool,
-    },
-}
-
-impl ResponseError {
-    const fn of(error: httparse::Error) -> Self {
-        match error {
-            httparse::Error::TooManyHeaders => Self::TooManyHeaders,
-            httparse::Error::Version => Self::Head("it does not begin with HTTP/1.1 or HTTP/1.0"),
-            httparse::Error::Status => Self::Head("its status is no number, or its reason is no text"),
-            httparse::Error::HeaderName => Self::Head("a header's name is none"),
-            httparse::Error::HeaderValue => Self::Head("a header's value has bytes that it may not have"),
-            httparse::Error::NewLine => Self::Head("a line has a carriage return within it"),
-            httparse::Error::Token => Self::Head("it begins with something else"),
-        }
-    }
-}
-
-impl fmt::Display for ResponseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Head(why) => write!(f, "this is no HTTP response: {why}"),
-            Self::HeadTooLong => write!(f, "the head is longer than {MAX_RESPONSE_HEAD} bytes"),
-            Self::LineTooLong => write!(f, "a header is longer than {MAX_RESPONSE_LINE} bytes"),
-            Self::TooManyHeaders => write!(f, "there are more than {MAX_RESPONSE_HEADERS} headers"),
-            Self::TooManyInterim => write!(f, "more than {MAX_INTERIM} interim responses"),
-            Self::Upgraded => f.write_str("status 101 changes to another protocol, which nobody asked for"),
-            Self::Length(error) => error.fmt(f),
-            Self::TwoLengths => f.write_str("there are a Content-Length and a Transfer-Encoding"),
-            Self::Coding => f.write_str("its transfer coding is another than chunked"),
-            Self::Chunk(error) => error.fmt(f),
-            Self::Truncated { missing: Some(missing), .. } => {
-                write!(f, "truncated: the connection ended, and {missing} bytes had not come")
-            }
-            Self::Truncated { in_head: true, .. } => {
-                f.write_str("truncated: the connection ended before the headers did")
-            }
-            Self::Truncated { .. } => f.write_str("truncated: the connection ended before the last chunk"),
-        }
-    }
-}
-
-impl std::error::Error for ResponseError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Length(error) => Some(error),
-            Self::Chunk(error) => Some(error),
-            _ => None,
-        }
-    }
 }
 
 const fn state_of(ends: Ends) -> State {

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::plan::{Arrival, Content, Plan};
 use super::profile::Schedule;
-use super::report::{Generator, Http, Report, Second, Statuses, Verdict};
+use super::report::{Generator, Report, Second, Verdict};
 use super::run::{Failure, Message, Stop};
 use super::shared::{NEVER, nanos};
+use super::statuses::{Http, Statuses};
 use super::tally::{Tally, add};
 use super::verdict::decide;
 use super::worker::SECOND;

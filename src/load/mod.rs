@@ -21,6 +21,7 @@ mod run;
 pub(crate) mod sample;
 mod script;
 mod shared;
+mod statuses;
 mod tally;
 mod verdict;
 mod worker;
@@ -29,7 +30,6 @@ pub use self::expect::{Expectation, Finding, Metric, ParseExpectationError, Poin
 pub use self::find::{Found, Judgement, judge, search};
 pub use self::plan::{Arrival, Close, Content, Exchange, HttpRequest, Plan, Protocol, Sources};
 pub use self::profile::Profile;
-pub use self::report::{
-    Connections, ErrorKind, Errors, Example, Generator, Http, Report, Second, Statuses, Udp, Verdict,
-};
+pub use self::report::{Connections, ErrorKind, Errors, Example, Generator, Report, Second, Udp, Verdict};
 pub use self::run::{Failure, Stop, run};
+pub use self::statuses::{Http, Statuses};

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use super::plan::Arrival;
 use super::profile::Profile;
-use super::report::{
-    Connections, ErrorKind, Errors, Example, Generator, Http, Report, Second, Statuses, Udp, Verdict,
-};
+use super::report::{Connections, ErrorKind, Errors, Example, Generator, Report, Second, Udp, Verdict};
+use super::statuses::{Http, Statuses};
 use crate::histogram::{Nanos, nanos};
 
 /// Ten thousand times, so that p50, p90, p99, p99.9 and the maximum are these, in microseconds.

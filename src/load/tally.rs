@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::report::{Connections, ErrorKind, Errors, Example, Statuses, Udp};
+use super::report::{Connections, ErrorKind, Errors, Example, Udp};
+use super::statuses::Statuses;
 use crate::histogram::{Nanos, nanos};
 use crate::session::ConnectError;
 

@@ -1,6 +1,7 @@
 //! Responses in whatever pieces they come.
 
 use super::*;
+use crate::http::{ChunkError, LengthError};
 
 /// What became of a response: its facts, its body, and what is left of the input.
 type Read = Result<Option<(Facts, Vec<u8>, Vec<u8>)>, ResponseError>;
