@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use super::call::{self, CallArgs};
 use super::doctor::{self, DoctorArgs};
+use super::get::{self, GetArgs};
 use super::hold::{self, HoldArgs};
 use super::lab::{self, LabArgs, OneArgs};
 use super::load::{self, LoadArgs};
@@ -87,6 +88,10 @@ pub(super) enum Command {
     #[command(long_about = call::ABOUT)]
     #[command(after_help = call::EXAMPLES, after_long_help = format!("{}\n\n{}", call::EXAMPLES, call::EXIT_CODES))]
     Call(Box<CallArgs>),
+    /// Fetch what an http:// URL names, whole or not at all
+    #[command(long_about = get::ABOUT)]
+    #[command(after_help = get::EXAMPLES, after_long_help = format!("{}\n\n{}", get::EXAMPLES, get::EXIT_CODES))]
+    Get(Box<GetArgs>),
     /// Say whether this machine can hold so many connections
     #[command(long_about = doctor::ABOUT)]
     #[command(after_help = doctor::EXAMPLES, after_long_help = format!("{}\n\n{}", doctor::EXAMPLES, doctor::EXIT_CODES))]

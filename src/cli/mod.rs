@@ -13,6 +13,7 @@ mod call;
 mod checkup;
 mod doctor;
 mod exit;
+mod get;
 mod hold;
 mod inherited;
 mod lab;
@@ -69,6 +70,12 @@ fn run(args: Args) -> Exit {
             call::Options::from_args(*call).map_err(Failure::usage_of("call")).and_then(|options| {
                 logging::init(args.verbosity.level(), number);
                 call::run(options)
+            })
+        }
+        Command::Get(get) => {
+            get::Options::from_args(*get).map_err(Failure::usage_of("get")).and_then(|options| {
+                logging::init(args.verbosity.level(), number);
+                get::run(&options, args.verbosity.level())
             })
         }
         Command::Doctor(doctor) => doctor::Options::from_args(*doctor)

@@ -70,7 +70,10 @@ pub fn run(data: &[u8]) {
     let stream = if what < 128 { input.0.to_vec() } else { words(input) };
     match what % 3 {
         0 => heads(&stream),
-        1 => chunks(&stream, step),
+        1 => {
+            chunks(&stream, step);
+            super::responses::run(&stream, step);
+        }
         _ => service(&stream, step),
     }
 }

@@ -8,4 +8,5 @@ pub mod http;
 pub mod input;
 #[path = "../../support/reference.rs"]
 pub mod reference;
+pub mod responses;
 pub mod session;
