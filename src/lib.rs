@@ -19,6 +19,8 @@ pub mod histogram;
 #[cfg(feature = "load")]
 pub mod hold;
 pub mod kernel;
+#[cfg(feature = "lab")]
+pub mod lab;
 #[cfg(feature = "load")]
 pub mod load;
 pub mod models;

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use super::call::{self, CallArgs};
 use super::doctor::{self, DoctorArgs};
 use super::hold::{self, HoldArgs};
+use super::lab::{self, LabArgs, OneArgs};
 use super::load::{self, LoadArgs};
 use super::logging::Verbosity;
 use super::units::{self, SizeLimit, TimeLimit};
@@ -95,6 +96,16 @@ pub(super) enum Command {
     #[command(long_about = hold::ABOUT)]
     #[command(after_help = hold::EXAMPLES, after_long_help = format!("{}\n\n{UNITS}\n\n{}", hold::EXAMPLES, hold::EXIT_CODES))]
     Hold(Box<HoldArgs>),
+    /// Try out what sockets do, on real ones
+    #[command(long_about = lab::ABOUT)]
+    #[command(after_help = lab::EXAMPLES, after_long_help = format!("{}\n\n{}", lab::EXAMPLES, lab::EXIT_CODES))]
+    Lab(LabArgs),
+    /// One experiment, for `lab run`
+    #[command(name = lab::ONE, hide = true)]
+    LabOne(OneArgs),
+    /// What helps an experiment
+    #[command(name = lab::HELPER, hide = true)]
+    LabHelper(OneArgs),
 }
 
 /// What is served.
