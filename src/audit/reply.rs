@@ -105,7 +105,7 @@ mod tests {
     use super::*;
     use crate::testing::SessionPair;
 
-    fn pair(style: Option<Style>) -> (SessionPair, Log) {
+    fn pair(style: Option<Style>) -> (SessionPair<Reply>, Log) {
         let log = Log::default();
         (SessionPair::new(Reply::new(style, log.clone())), log)
     }

@@ -34,7 +34,7 @@ impl Truth {
     pub fn new(stalls: &[Range<f64>], window: Range<f64>, speed: f64) -> Self {
         let span = (window.end - window.start).max(0.0);
         let within = |stall: &Range<f64>| stall.end.min(window.end) - stall.start.max(window.start);
-        let stalled = stalls.iter().map(|stall| within(stall).max(0.0)).sum();
+        let stalled = stalls.iter().map(within).fold(0.0, |sum, one| sum + one.max(0.0));
         let pieces = pieces(stalls, speed).into_iter().filter_map(|piece| piece.clipped(&window)).collect();
         Self { pieces, span, stalled }
     }
@@ -68,8 +68,9 @@ impl Truth {
     /// The average wait in seconds.
     #[must_use]
     pub fn mean(&self) -> f64 {
-        let sum: f64 =
-            self.pieces.iter().map(|piece| (piece.to - piece.from) * (piece.first + piece.last) / 2.0).sum();
+        let of = |piece: &Piece| (piece.to - piece.from) * f64::midpoint(piece.first, piece.last);
+        // A sum of nothing would be -0.
+        let sum = self.pieces.iter().map(of).fold(0.0, |sum, one| sum + one);
         if self.span > 0.0 { sum / self.span } else { 0.0 }
     }
 
@@ -106,35 +107,41 @@ impl Piece {
     }
 }
 
-/// Follows the queue through time: users up to `served` have been, and everybody who comes at the moment it has caught up
-/// with is served at once.
+/// Follows the queue from stall to stall.
 fn pieces(stalls: &[Range<f64>], speed: f64) -> Vec<Piece> {
-    // At the users' own rate or below a queue is never worked off.
-    let speed = if speed > 1.0 { speed } else { 1.0 };
     let mut pieces = Vec::new();
-    let mut served = 0.0_f64;
+    // The first user who is still waiting when a stall begins.
+    let mut left_over = None;
     for (number, stall) in stalls.iter().enumerate() {
         let next = stalls.get(number + 1).map_or(f64::INFINITY, |stall| stall.start);
-        // Without a queue left over from the stall before, those are waiting who came since this one began.
-        let from = if number == 0 || served >= stall.start { stall.start } else { served };
-        let caught_up = if speed.is_finite() && speed > 1.0 {
-            (speed * stall.end - from) / (speed - 1.0)
-        } else if speed.is_finite() {
-            f64::INFINITY
+        let from = left_over.unwrap_or(stall.start);
+        let empty = queue_is_empty(from, stall.end, speed);
+        let first = stall.end - from;
+        if empty <= next && empty.is_finite() {
+            pieces.push(Piece { from, to: empty, first, last: 0.0 });
+            left_over = None;
+        } else if next.is_finite() {
+            // So many are served until the next stall begins; the others wait for its end too.
+            let to = from + speed.max(1.0) * (next - stall.end);
+            pieces.push(Piece { from, to, first, last: next - to });
+            left_over = Some(to);
         } else {
-            stall.end
-        };
-        let until = caught_up.min(next);
-        if until.is_infinite() {
             // Everybody who comes from now on waits as long as the first.
-            pieces.push(Piece { from, to: f64::MAX, first: stall.end - from, last: stall.end - from });
-            break;
+            pieces.push(Piece { from, to: f64::MAX, first, last: first });
         }
-        let to = if caught_up <= next { until } else { from + speed * (next - stall.end) };
-        pieces.push(Piece { from, to, first: stall.end - from, last: until - to });
-        served = to;
     }
     pieces
+}
+
+/// When the server has caught up, if it serves those who came since `from` from `begin` on, `speed` times faster than they come.
+fn queue_is_empty(from: f64, begin: f64, speed: f64) -> f64 {
+    if speed.is_infinite() {
+        begin
+    } else if speed > 1.0 {
+        (speed * begin - from) / (speed - 1.0)
+    } else {
+        f64::INFINITY
+    }
 }
 
 /// How many times faster than requests come the server works a queue off, from what it counted after stalls.

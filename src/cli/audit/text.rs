@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::Findings;
 use super::args::AuditArgs;
-use crate::audit::{Command, Factor, Row, Schedule, Style, Verdict};
+use crate::audit::{Command, Factor, Figure, Row, Schedule, Style, Verdict};
 use crate::cli::load::numbers::{count, duration, millis, rate, seconds};
 
 /// Where what a row says begins.
@@ -150,10 +150,10 @@ fn verdict(page: &mut String, findings: &Findings<'_>) {
     let text = match findings.judgement.verdict {
         Verdict::Honest => format!("HONEST: {tool} is within {tolerance} % of what users had"),
         Verdict::Flattered(figure, by) => {
-            format!("FLATTERED: at {} users had {} times what {tool} says", figure.name(), times(by))
+            format!("FLATTERED: at {} users had {} times what {tool} says", in_words(figure), times(by))
         }
         Verdict::Exaggerated(figure, by) => {
-            format!("NOT FLATTERED: at {} {tool} says {} times what users had", figure.name(), times(by))
+            format!("NOT FLATTERED: at {} {tool} says {} times what users had", in_words(figure), times(by))
         }
         Verdict::Unread => "NOT UNDERSTOOD: compare what it printed with the users' column".to_owned(),
         Verdict::Nothing => "NOTHING TO JUDGE: no stall shows in any figure that it prints".to_owned(),
@@ -166,6 +166,15 @@ fn verdict(page: &mut String, findings: &Findings<'_>) {
             "",
             "its connections wait with the server, and nobody counts who would have come meanwhile",
         );
+    }
+}
+
+/// As one speaks of it.
+const fn in_words(figure: Figure) -> &'static str {
+    match figure {
+        Figure::Mean => "the mean",
+        Figure::Max => "the maximum",
+        figure => figure.name(),
     }
 }
 
