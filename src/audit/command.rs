@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use crate::load::Stop;
 
@@ -103,7 +103,7 @@ impl Command {
         let mut command = process::Command::new(program);
         command.args(arguments).stdin(Stdio::null()).process_group(0);
         command.stdout(writer.try_clone()?).stderr(writer);
-        let running = Running(command.spawn()?);
+        let running = Running { child: command.spawn()?, is_reaped: false };
         // It keeps our copies of the pipe's other end; while one is open, the pipe's end goes unheard.
         drop(command);
         watch(running, reader, Instant::now() + limit, stop)
@@ -111,20 +111,43 @@ impl Command {
 }
 
 /// A group of processes that is killed when it is dropped.
-struct Running(Child);
+struct Running {
+    child: Child,
+    is_reaped: bool,
+}
 
 impl Running {
-    /// Tells every process of the group. It fails only where there is none any more.
+    /// Tells every process of the group. The group's number is its own until its first process is reaped. It fails only
+    /// where nobody is left.
     fn signal(&self, signal: Signal) {
-        let _ = kill_process_group(Pid::from_child(&self.0), signal);
+        if !self.is_reaped {
+            let _ = kill_process_group(Pid::from_child(&self.child), signal);
+        }
+    }
+
+    /// Whether the command has ended; it is not reaped by that.
+    fn has_ended(&self) -> io::Result<bool> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        match waitid(WaitId::Pid(Pid::from_child(&self.child)), options) {
+            Ok(status) => Ok(status.is_some()),
+            Err(Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Ends whatever the command has left behind, and the command too if it has not ended.
+    fn reap(&mut self) -> io::Result<ExitStatus> {
+        self.signal(Signal::KILL);
+        let status = self.child.wait()?;
+        self.is_reaped = true;
+        Ok(status)
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // While it is not reaped its number is its group's; then the group exists only as long as somebody is left in it.
-        self.signal(Signal::KILL);
-        let _ = self.0.wait();
+        // It fails only for one that was reaped before.
+        let _ = self.reap();
     }
 }
 
@@ -135,8 +158,8 @@ fn watch(mut running: Running, reader: PipeReader, limit: Instant, stop: &Stop) 
     let mut until = limit;
     let status = loop {
         wait_and_read(&mut reader, &mut kept)?;
-        if let Some(status) = running.0.try_wait()? {
-            break status;
+        if running.has_ended()? {
+            break running.reap()?;
         }
         let now = Instant::now();
         if ending.is_none() && stop.is_stopped() {

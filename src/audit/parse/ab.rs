@@ -29,7 +29,50 @@ pub(super) fn read(lines: &[&str]) -> Option<Reading> {
 }
 
 #[cfg(test)]
-pub(super) const OUTPUT: &str = "AB_CAPTURED";
+pub(super) const OUTPUT: &str = "This is ApacheBench, Version 2.3 <$Revision$>
+Copyright 1996 Adam Twiss, Zeus Technology Ltd, http://www.zeustech.net/
+Licensed to The Apache Software Foundation, http://www.apache.org/
+
+Benchmarking 127.0.0.1 (be patient).....done
+
+
+Server Software:
+Server Hostname:        127.0.0.1
+Server Port:            39551
+
+Document Path:          /
+Document Length:        3 bytes
+
+Concurrency Level:      5
+Time taken for tests:   3.000 seconds
+Complete requests:      295720
+Failed requests:        0
+Keep-Alive requests:    295720
+Total transferred:      19221800 bytes
+HTML transferred:       887160 bytes
+Requests per second:    98572.68 [#/sec] (mean)
+Time per request:       0.051 [ms] (mean)
+Time per request:       0.010 [ms] (mean, across all concurrent requests)
+Transfer rate:          6257.05 [Kbytes/sec] received
+
+Connection Times (ms)
+              min  mean[+/-sd] median   max
+Connect:        0    0   0.0      0       0
+Processing:     0    0   1.1      0     152
+Waiting:        0    0   1.1      0     152
+Total:          0    0   1.1      0     152
+
+Percentage of the requests served within a certain time (ms)
+  50%      0
+  66%      0
+  75%      0
+  80%      0
+  90%      0
+  95%      0
+  98%      0
+  99%      0
+ 100%    152 (longest request)
+";
 
 #[cfg(test)]
 mod tests {
@@ -40,5 +83,9 @@ mod tests {
     fn milliseconds_are_whole() {
         let reading = parse::read(OUTPUT).unwrap();
         assert_eq!((reading.tool, reading.is_scheduled, reading.resolution), ("ab", false, 1000.0));
+        assert_eq!((reading.seconds, reading.warmup), (Some(3.0), 0.0));
+        let of = |figure| reading.figures.of(figure);
+        assert_eq!([of(Figure::Mean), of(Figure::P50), of(Figure::P99)], [Some(0.0); 3]);
+        assert_eq!((of(Figure::Max), of(Figure::P999)), (Some(152_000.0), None));
     }
 }
