@@ -96,8 +96,8 @@ fn style_of(input: &[u8]) -> Option<Style> {
     if METHODS.iter().any(|method| begins(method)) {
         return Some(Style::Http);
     }
-    let may_become = |method: &&str| method.as_bytes().starts_with(input);
-    if METHODS.iter().any(|method| may_become(&method)) { None } else { Some(Style::Echo) }
+    let may_become = |method: &str| method.as_bytes().starts_with(input);
+    if METHODS.iter().any(|method| may_become(method)) { None } else { Some(Style::Echo) }
 }
 
 #[cfg(test)]
