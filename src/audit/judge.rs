@@ -136,7 +136,7 @@ mod tests {
 
     /// 10 % of the time stalled, in one piece: users have 0, 0, 0.9 s and 1 s at p50, p90, p99 and the maximum.
     fn truth() -> Truth {
-        Truth::new(&[2.0..3.0], 0.0..10.0, f64::INFINITY)
+        Truth::new(&[2.0..3.0], 0.0..10.0, &[])
     }
 
     fn judge(p50: f64, p99: f64, max: f64) -> Judgement {

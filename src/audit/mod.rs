@@ -23,4 +23,4 @@ pub use self::log::{Observed, Style};
 pub use self::parse::{Reading, read};
 pub use self::schedule::{Schedule, ScheduleError, Stall};
 pub use self::server::{Kept, Record, Server, Settings};
-pub use self::truth::{Truth, drain_speed};
+pub use self::truth::{Truth, drain_speeds};

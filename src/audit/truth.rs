@@ -28,14 +28,14 @@ pub struct Truth {
 }
 
 impl Truth {
-    /// `stalls` are intervals in seconds from the first request, in order; `window` is when the users come that count; `speed`
-    /// is how many times faster than they come the server works a queue off, infinite for a rate far below what it can do.
+    /// `stalls` are intervals in seconds from the first request, in order; `window` is when the users come that count; `speeds`
+    /// has for each stall how many times faster than they come the server works a queue off, infinite for a rate far below what it can do.
     #[must_use]
-    pub fn new(stalls: &[Range<f64>], window: Range<f64>, speed: f64) -> Self {
+    pub fn new(stalls: &[Range<f64>], window: Range<f64>, speeds: &[f64]) -> Self {
         let span = (window.end - window.start).max(0.0);
         let within = |stall: &Range<f64>| stall.end.min(window.end) - stall.start.max(window.start);
         let stalled = stalls.iter().map(within).fold(0.0, |sum, one| sum + one.max(0.0));
-        let pieces = pieces(stalls, speed).into_iter().filter_map(|piece| piece.clipped(&window)).collect();
+        let pieces = pieces(stalls, speeds).into_iter().filter_map(|piece| piece.clipped(&window)).collect();
         Self { pieces, span, stalled }
     }
 
@@ -108,12 +108,13 @@ impl Piece {
 }
 
 /// Follows the queue from stall to stall.
-fn pieces(stalls: &[Range<f64>], speed: f64) -> Vec<Piece> {
+fn pieces(stalls: &[Range<f64>], speeds: &[f64]) -> Vec<Piece> {
     let mut pieces = Vec::new();
     // The first user who is still waiting when a stall begins.
     let mut left_over = None;
     for (number, stall) in stalls.iter().enumerate() {
         let next = stalls.get(number + 1).map_or(f64::INFINITY, |stall| stall.start);
+        let speed = speeds.get(number).copied().unwrap_or(f64::INFINITY);
         let from = left_over.unwrap_or(stall.start);
         let empty = queue_is_empty(from, stall.end, speed);
         let first = stall.end - from;
@@ -144,21 +145,26 @@ fn queue_is_empty(from: f64, begin: f64, speed: f64) -> f64 {
     }
 }
 
-/// How many times faster than requests come the server works a queue off, from what it counted after stalls.
+/// How many times faster than requests come the server worked each queue off, from what it counted after each stall.
 ///
 /// `rate` is requests (or bytes) per second as they come. `traces` has for each stall how long it took in seconds, and what had
-/// been answered so many seconds after its end. Infinite where no queue was seen.
+/// been answered so many seconds after its end, until the next one at the latest. Infinite where nothing was counted.
 #[must_use]
-pub fn drain_speed(rate: f64, traces: &[(f64, &[(f64, u64)])]) -> f64 {
-    let (mut answered, mut seconds) = (0.0, 0.0);
-    for (length, trace) in traces {
-        let drained = trace.iter().find(|(after, units)| *units as f64 >= rate * (length + after));
-        if let Some((after, units)) = drained.or(trace.last()) {
-            answered += *units as f64;
-            seconds += after;
-        }
-    }
-    if rate > 0.0 && seconds > 0.0 && answered > 0.0 { answered / seconds / rate } else { f64::INFINITY }
+pub fn drain_speeds(rate: f64, traces: &[(f64, &[(f64, u64)])]) -> Vec<f64> {
+    let mut left_over = 0.0;
+    let speed = |(length, trace): &(f64, &[(f64, u64)])| {
+        // Who came since the stall began, and who was waiting then.
+        let waiting = |after: f64| left_over + rate * (length + after);
+        let drained = trace.iter().find(|(after, units)| *units as f64 >= waiting(*after));
+        let Some((after, units)) = drained.or(trace.last()) else {
+            left_over = 0.0;
+            return f64::INFINITY;
+        };
+        let (after, units) = (*after, *units as f64);
+        left_over = (waiting(after) - units).max(0.0);
+        if rate > 0.0 && after > 0.0 && units > 0.0 { units / after / rate } else { f64::INFINITY }
+    };
+    traces.iter().map(speed).collect()
 }
 
 #[cfg(test)]
@@ -173,7 +179,7 @@ mod tests {
     #[test]
     fn one_stall_without_a_queue() {
         // Half a second of ten, as in docs/load.md.
-        let truth = Truth::new(&[2.0..2.5], 0.0..10.0, f64::INFINITY);
+        let truth = Truth::new(&[2.0..2.5], 0.0..10.0, &[]);
         near(truth.quantile(0.5), 0.0);
         near(truth.quantile(0.95), 0.0);
         near(truth.quantile(0.99), 0.4);
@@ -185,7 +191,7 @@ mod tests {
 
     #[test]
     fn stalls_of_different_lengths_are_added_up() {
-        let truth = Truth::new(&[1.0..2.0, 3.0..5.0], 0.0..10.0, f64::INFINITY);
+        let truth = Truth::new(&[1.0..2.0, 3.0..5.0], 0.0..10.0, &[]);
         // More than a second is waited by half of those who came in the longer one: 10 %.
         near(truth.quantile(0.9), 1.0);
         // Beyond half a second: half of the first, three quarters of the second.
@@ -196,7 +202,7 @@ mod tests {
     #[test]
     fn the_queue_makes_the_triangle_longer_not_higher() {
         // Worked off five times faster than it grows: a second of users takes a quarter of a second.
-        let truth = Truth::new(&[1.0..2.0], 0.0..10.0, 5.0);
+        let truth = Truth::new(&[1.0..2.0], 0.0..10.0, &[5.0]);
         near(truth.max(), 1.0);
         near(truth.mean(), 1.25 / 2.0 / 10.0);
         near(truth.quantile(1.0 - 0.0625), 0.5);
@@ -206,7 +212,7 @@ mod tests {
     #[test]
     fn a_queue_that_meets_the_next_stall_goes_on_behind_it() {
         // At double speed the second after the first stall works off half of it, and of what came meanwhile.
-        let truth = Truth::new(&[0.0..2.0, 3.0..4.0], 0.0..20.0, 2.0);
+        let truth = Truth::new(&[0.0..2.0, 3.0..4.0], 0.0..20.0, &[2.0; 2]);
         // Served: users up to 2 by the moment 3, then again from 4 on, until 6 = (2 * 4 - 2).
         near(truth.max(), 2.0);
         near(truth.mean(), (2.0 * f64::midpoint(2.0, 1.0) + 4.0 * f64::midpoint(2.0, 0.0)) / 20.0);
@@ -214,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_server_that_is_too_slow_never_catches_up() {
-        let truth = Truth::new(&[1.0..2.0], 0.0..5.0, 0.8);
+        let truth = Truth::new(&[1.0..2.0], 0.0..5.0, &[0.8]);
         near(truth.quantile(0.5), 1.0);
         near(truth.quantile(0.2), 0.0);
     }
@@ -222,12 +228,12 @@ mod tests {
     #[test]
     fn only_users_within_the_window_count() {
         let stalls = [0.5..1.0, 4.0..5.0, 9.5..10.5];
-        let truth = Truth::new(&stalls, 1.0..10.0, f64::INFINITY);
+        let truth = Truth::new(&stalls, 1.0..10.0, &[]);
         near(truth.stalled(), 1.5 / 9.0);
         near(truth.mean(), (0.5 + 0.75 * 0.5) / 9.0);
-        near(Truth::new(&stalls, 5.0..9.0, f64::INFINITY).max(), 0.0);
-        near(Truth::new(&stalls, 5.0..5.0, f64::INFINITY).quantile(0.99), 0.0);
-        near(Truth::new(&[], 0.0..1.0, 2.0).mean(), 0.0);
+        near(Truth::new(&stalls, 5.0..9.0, &[]).max(), 0.0);
+        near(Truth::new(&stalls, 5.0..5.0, &[]).quantile(0.99), 0.0);
+        near(Truth::new(&[], 0.0..1.0, &[2.0]).mean(), 0.0);
     }
 
     /// A server that is simulated request by request has the same waits.
@@ -249,7 +255,7 @@ mod tests {
                 })
                 .collect();
             waits.sort_by(f64::total_cmp);
-            let truth = Truth::new(&stalls, 0.0..span, speed);
+            let truth = Truth::new(&stalls, 0.0..span, &[speed; 4]);
             for per_mille in [500, 700, 900, 990, 1000] {
                 let simulated = waits[waits.len() * per_mille / 1000 - 1];
                 let got = truth.quantile(per_mille as f64 / 1e3);
@@ -264,9 +270,16 @@ mod tests {
         let trace: Vec<(f64, u64)> = (0..300)
             .map(|ms| (f64::from(ms) / 1e3, if ms <= 100 { 11 * ms } else { 1000 + ms } as u64))
             .collect();
-        near(drain_speed(1000.0, &[(1.0, &trace)]), 11.0);
-        near(drain_speed(1000.0, &[(1.0, &trace[..51])]), 11.0);
-        assert!(drain_speed(1000.0, &[]).is_infinite());
-        assert!(drain_speed(0.0, &[(1.0, &trace)]).is_infinite());
+        for trace in [&trace[..], &trace[..51]] {
+            near(drain_speeds(1000.0, &[(1.0, trace)])[0], 11.0);
+        }
+        assert!(drain_speeds(1000.0, &[(1.0, &[])])[0].is_infinite());
+        assert!(drain_speeds(0.0, &[(1.0, &trace)])[0].is_infinite());
+        // The next stall comes when half of the queue is left: at the same speed it takes as much longer.
+        let more: Vec<(f64, u64)> =
+            (0..400_u64).map(|ms| (ms as f64 / 1e3, if ms <= 150 { 11 * ms } else { 1500 + ms })).collect();
+        let speeds = drain_speeds(1000.0, &[(1.0, &trace[..51]), (1.0, &more)]);
+        near(speeds[0], 11.0);
+        near(speeds[1], 11.0);
     }
 }

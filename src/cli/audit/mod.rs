@@ -18,7 +18,7 @@ pub(super) use self::args::{ABOUT, AuditArgs, EXAMPLES, EXIT_CODES};
 use super::exit::{Exit, Failure};
 use crate::audit::{
     Command, Ending, Judgement, Output, Place, Reading, Record, Schedule, Server, Settings, Style, Truth,
-    Verdict, drain_speed, read, window,
+    Verdict, drain_speeds, read, window,
 };
 use crate::error::Error;
 use crate::load::Stop;
@@ -43,6 +43,7 @@ struct Findings<'a> {
     truth: &'a Truth,
     /// In seconds from the first request.
     window: std::ops::Range<f64>,
+    /// Of the queue that took longest.
     speed: f64,
     judgement: &'a Judgement,
 }
@@ -91,9 +92,10 @@ fn find(
     let reading = read(&output.text);
     let reading = reading.as_ref();
     let window = window(reading, record.observed.span.as_secs_f64());
-    let speed = speed(reading, record, window.end);
+    let speeds = speeds(reading, record, window.end);
+    let speed = speeds.iter().copied().fold(f64::INFINITY, f64::min);
     let stalls: Vec<_> = record.stalls.iter().map(|stall| stall.really.clone()).collect();
-    let truth = Truth::new(&stalls, window.clone(), speed);
+    let truth = Truth::new(&stalls, window.clone(), &speeds);
     let judgement = Judgement::new(reading, &truth, args.tolerance / 100.0);
     let findings = Findings {
         args,
@@ -117,15 +119,15 @@ fn find(
 }
 
 /// A rate that is offered has a queue behind each stall, and how fast it went was counted. A closed loop offers none.
-fn speed(reading: Option<&Reading>, record: &Record, end: f64) -> f64 {
+fn speeds(reading: Option<&Reading>, record: &Record, end: f64) -> Vec<f64> {
     if !reading.is_some_and(|reading| reading.is_scheduled) {
-        return f64::INFINITY;
+        return Vec::new();
     }
     let rate = record.observed.units as f64 / end.max(record.observed.span.as_secs_f64());
     let trace = |stall: &crate::audit::Kept| (stall.really.end - stall.really.start, stall.trace.clone());
     let traces: Vec<(f64, Vec<(f64, u64)>)> = record.stalls.iter().map(trace).collect();
     let traces: Vec<_> = traces.iter().map(|(length, trace)| (*length, &trace[..])).collect();
-    drain_speed(rate, &traces)
+    drain_speeds(rate, &traces)
 }
 
 fn ending(findings: &Findings<'_>) -> Result<Exit, Failure> {

@@ -110,7 +110,7 @@ fn users(findings: &Findings<'_>) -> String {
     let speed = findings.speed;
     if speed.is_finite() {
         format!(
-            "users come evenly, at the rate it offers; queues are worked off {} times as fast",
+            "users come evenly, at the rate it offers; queues are worked off {} times as fast or faster",
             rate(speed)
         )
     } else {
@@ -164,7 +164,7 @@ fn verdict(page: &mut String, findings: &Findings<'_>) {
         row(
             page,
             "",
-            "its connections wait with the server, and nobody counts who would have come meanwhile",
+            "a closed loop: its connections wait with the server, and it sends when the server is well",
         );
     }
 }
