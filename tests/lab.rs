@@ -168,6 +168,40 @@ fn what_is_unknown_is_a_usage_error_that_names_what_is_near() {
     assert!(complains(&["run", "M04", "--core"]).contains("leave out '--core'"));
 }
 
+/// The self-test's experiments go wrong on purpose.
+#[test]
+fn what_goes_wrong_fails_with_the_reason_and_exit_code_3() {
+    for (id, reason) in [
+        ("T01", "two and two: claimed 5, observed 4"),
+        ("T02", "it did not end within 10 s"),
+        ("T03", "its process ended without a verdict: exit status: 101"),
+        ("T04", "the experiment itself broke at open(nothing): ENOENT: "),
+    ] {
+        let ended = lab(&["run", "--json", id]);
+        assert_eq!(ended.status.code(), Some(3), "{id}");
+        let document: Value = serde_json::from_str(&ended.stdout[0]).unwrap();
+        let one = &document["experiments"][0];
+        assert_eq!(one["verdict"], "fail");
+        assert!(one["reason"].as_str().unwrap().starts_with(reason), "{one:#}");
+    }
+    let ended = lab(&["run", "T01", "M07"]);
+    let text = ended.stdout.join("\n");
+    assert_eq!(ended.status.code(), Some(3), "{text}");
+    assert!(text.contains("! two and two: OBSERVED 4; CLAIMED 5"), "{text}");
+    assert!(text.contains("FAIL  T01: two and two: claimed 5, observed 4"), "{text}");
+    assert!(text.contains("2 experiments: 1 passed, 1 failed, 0 skipped"), "{text}");
+    let text = succeeds(&["run", "T05", "--brief"]);
+    assert!(text.contains("SKIP  T05  It is skipped (needs luck; there is ENOENT)"), "{text}");
+}
+
+/// What it wrote before it died is kept.
+#[test]
+fn a_transcript_survives_the_end_of_its_process() {
+    let ended = lab(&["run", "T03"]);
+    let text = ended.stdout.join("\n");
+    assert!(text.contains("1. A panic") && text.contains("= two and two: 4, as claimed"), "{text}");
+}
+
 #[test]
 fn two_runs_are_compared() {
     let folder = Folder::new("diff");

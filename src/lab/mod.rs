@@ -19,6 +19,7 @@ mod readiness;
 mod recv;
 mod run;
 mod samples;
+mod self_test;
 mod send;
 mod show;
 mod source;
@@ -49,6 +50,10 @@ pub const GROUPS: &[Group] = &[
     Group { letter: 'Z', name: "samples", title: "The samples of tutorials, tested", pages: samples::PAGES },
 ];
 
+/// Experiments that fail in every way there is: what proves that the lab would say so. In no list; run when they are named.
+pub const SELF_TEST: Group =
+    Group { letter: 'T', name: "self-test", title: "The lab itself", pages: self_test::PAGES };
+
 /// Those that teach most, in the order in which to read them, and what they teach together.
 pub const FIRST: &[(&[&str], &str)] = &[
     (&["R02"], "three different \"nothing\""),
@@ -70,10 +75,10 @@ pub fn all() -> impl Iterator<Item = Entry> {
     GROUPS.iter().flat_map(Group::experiments)
 }
 
-/// The experiment with this ID, in whatever case.
+/// The experiment with this ID, in whatever case, those of the self-test included.
 #[must_use]
 pub fn find(id: &str) -> Option<Entry> {
-    all().find(|entry| entry.experiment.id.eq_ignore_ascii_case(id))
+    all().chain(SELF_TEST.experiments()).find(|entry| entry.experiment.id.eq_ignore_ascii_case(id))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Which experiments are meant.
 
-use crate::lab::{Entry, GROUPS, all, find};
+use crate::lab::{Entry, GROUPS, SELF_TEST, all, find};
 
 /// How many are named when none fits.
 const NEAR: usize = 4;
@@ -20,7 +20,8 @@ pub(super) fn entries(which: &[String], core_only: bool) -> Result<Vec<Entry>, S
     let is_wanted = |entry: &Entry| {
         (which.is_empty() || wanted.contains(&entry.experiment.id)) && (entry.experiment.core || !core_only)
     };
-    let found: Vec<Entry> = all().filter(is_wanted).collect();
+    let unlisted = SELF_TEST.experiments().into_iter().filter(|entry| wanted.contains(&entry.experiment.id));
+    let found: Vec<Entry> = all().filter(is_wanted).chain(unlisted).collect();
     if found.is_empty() {
         return Err("none of these experiments is core; leave out '--core'".to_owned());
     }
