@@ -20,6 +20,8 @@ pub mod fleet;
 pub mod histogram;
 #[cfg(feature = "load")]
 pub mod hold;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod kernel;
 #[cfg(feature = "lab")]
 pub mod lab;
