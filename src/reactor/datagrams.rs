@@ -17,6 +17,8 @@ pub(super) struct Shared {
     batch: Option<Box<RecvBatch>>,
     guard: Guard,
     ports: Vec<Token>,
+    /// Where those are bound that anybody may send to.
+    bound: Vec<(Token, SocketAddr)>,
     /// Drops of sockets that are closed.
     drops: u64,
 }
@@ -43,6 +45,7 @@ impl<K: Kernel> Reactor<K> {
         let bind = |source| Error::Bind { address: address.to_string(), source };
         let token = self.add_client_port(socket, handler).map_err(bind)?;
         self.shared.guard.own_ports.push(local.port());
+        self.shared.bound.push((token, local));
         Ok(token)
     }
 
@@ -73,6 +76,12 @@ impl<K: Kernel> Reactor<K> {
     pub(super) fn kernel_drops(&self) -> u64 {
         let open = self.shared.ports.iter().filter_map(|token| self.port(*token)?.socket().kernel_drops());
         self.shared.drops + open.sum::<u64>()
+    }
+
+    /// The address of a port that panicked, for an error.
+    pub(super) fn address_of_port(&self, token: Token) -> Address {
+        let bound = self.shared.bound.iter().find(|(other, _)| *other == token);
+        bound.map_or(Address::Unknown, |(_, local)| Address::Udp(*local))
     }
 
     fn port(&self, token: Token) -> Option<&Port<K::Datagrams>> {
