@@ -6,6 +6,8 @@
 
 pub mod address;
 pub mod attempt;
+#[cfg(feature = "lab")]
+pub mod audit;
 mod batch;
 pub mod client;
 pub mod codec;
