@@ -18,6 +18,7 @@ pub mod fleet;
 pub mod histogram;
 #[cfg(feature = "load")]
 pub mod hold;
+pub mod job;
 pub mod kernel;
 #[cfg(feature = "load")]
 pub mod load;
