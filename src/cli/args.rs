@@ -7,9 +7,11 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use super::call::{self, CallArgs};
 use super::doctor::{self, DoctorArgs};
+use super::exec::{ExecArgs, ServeFraming};
 use super::hold::{self, HoldArgs};
 use super::load::{self, LoadArgs};
 use super::logging::Verbosity;
+use super::run::{self, RunArgs};
 use super::units::{self, SizeLimit, TimeLimit};
 use crate::address::Address;
 use crate::codec::Framing;
@@ -91,6 +93,10 @@ pub(super) enum Command {
     #[command(long_about = load::ABOUT)]
     #[command(after_help = load::EXAMPLES, after_long_help = format!("{}\n\n{}", load::EXAMPLES, load::EXIT_CODES))]
     Load(Box<LoadArgs>),
+    /// Run a command that 'oneloop serve exec' offers
+    #[command(long_about = run::ABOUT)]
+    #[command(after_help = run::EXAMPLES, after_long_help = format!("{}\n\n{}", run::EXAMPLES, run::EXIT_CODES))]
+    Run(Box<RunArgs>),
     /// Open many connections, hold them idle, and see which survive
     #[command(long_about = hold::ABOUT)]
     #[command(after_help = hold::EXAMPLES, after_long_help = format!("{}\n\n{UNITS}\n\n{}", hold::EXAMPLES, hold::EXIT_CODES))]
@@ -112,6 +118,8 @@ pub(super) enum ServiceName {
     Discard,
     /// Sends bytes without an end, byte k being k modulo 251, and discards what it is sent
     Source,
+    /// Runs commands that were allowed by name, for 'oneloop run' and the tutorials' clients
+    Exec,
 }
 
 /// How connections are driven.
@@ -155,12 +163,17 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "COUNT", value_parser = units::count, allow_hyphen_values = true)]
     pub(super) workers: Option<usize>,
 
-    /// Where a message ends: raw, lines, delimited:TEXT, fixed:N, len16, len32 or len32le
+    /// Where a message ends: raw, lines, delimited:TEXT, fixed:N, len16, len32 or len32le [default: raw; exec: len32]
     ///
     /// raw: what one read returned. lines: LF or CRLF. delimited:TEXT: TEXT, in which \n, \r, \t, \0, \\ and
     /// \xNN are understood. fixed:N: exactly N bytes. len16, len32: after a big-endian length of 2 or 4
-    /// bytes. len32le: after a signed little-endian length of 4 bytes.
-    #[arg(long, value_name = "FRAMING", allow_hyphen_values = true, default_value_t = Framing::Raw)]
+    /// bytes. len32le: after a signed little-endian length of 4 bytes. exec knows len32, its own protocol, and len32le and
+    /// length-ok for the tutorials' clients.
+    #[arg(long = "framing", value_name = "FRAMING", allow_hyphen_values = true)]
+    pub(super) framing_name: Option<ServeFraming>,
+
+    /// What `framing_name` means for the service.
+    #[arg(skip = Framing::Raw)]
     pub(super) framing: Framing,
 
     /// What is sent when a connection begins [default: nothing]
@@ -185,6 +198,9 @@ pub(super) struct ServeArgs {
     /// served all the same and their lines dropped; the log says how many.
     #[arg(long, help_heading = "Ack, discard and once")]
     pub(super) print: bool,
+
+    #[command(flatten)]
+    pub(super) exec: ExecArgs,
 
     /// The most connections at once; more are accepted and closed [default: wait]
     ///

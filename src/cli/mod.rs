@@ -12,6 +12,7 @@ mod args;
 mod call;
 mod checkup;
 mod doctor;
+mod exec;
 mod exit;
 mod hold;
 mod inherited;
@@ -20,6 +21,7 @@ mod load;
 mod logging;
 mod member;
 mod model;
+mod run;
 mod serve;
 mod services;
 mod signals;
@@ -45,6 +47,9 @@ use crate::os::descriptors::close_inherited_on_exec;
 #[must_use]
 pub fn main() -> ExitCode {
     close_inherited_on_exec();
+    if let Some(code) = exec::launched() {
+        return code;
+    }
     let exit = match Args::try_parse() {
         Ok(args) => run(args),
         Err(message) => answer(&message),
@@ -74,6 +79,10 @@ fn run(args: Args) -> Exit {
         Command::Load(load) => load::Options::from_args(*load).and_then(|options| {
             logging::init(args.verbosity.level(), number);
             load::run(options, args.verbosity.level())
+        }),
+        Command::Run(run) => run::Options::from_args(*run).map_err(Failure::usage_of("run")).and_then(|options| {
+            logging::init(args.verbosity.level(), number);
+            run::run(&options)
         }),
         Command::Hold(hold) => {
             hold::Options::from_args(*hold).map_err(Failure::usage_of("hold")).and_then(|options| {

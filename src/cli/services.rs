@@ -91,6 +91,7 @@ pub(super) fn services(args: &ServeArgs, with_datagrams: bool) -> Result<Service
     let hooks = Hooks::from_args(args);
     let stream = match args.service {
         ServiceName::Source => source(args)?,
+        ServiceName::Exec => super::exec::service(args)?,
         _ => choose(args, &hooks, Behind(args))?,
     };
     let datagrams = if with_datagrams { Some(choose(args, &hooks, Each)?) } else { None };
@@ -104,14 +105,15 @@ pub(super) fn max_frame(args: &ServeArgs) -> usize {
 
 /// Options that only some services know.
 fn check_options(args: &ServeArgs) -> Result<(), String> {
-    use ServiceName::{Ack, Discard, Greet, Once};
-    for (option, given, knowing) in [
+    use ServiceName::{Ack, Discard, Exec, Greet, Once};
+    let exec = args.exec.given().map(|(option, given)| (option, given, &[Exec][..]));
+    for (option, given, knowing) in exec.into_iter().chain([
         ("--banner", args.banner.is_some(), &[Greet][..]),
         ("--delay", args.delay.is_some(), &[Greet]),
         ("--reply", args.reply.is_some(), &[Ack, Once]),
         ("--print", args.print, &[Ack, Discard, Once]),
         ("--then-exit", args.then_exit, &[Once]),
-    ] {
+    ]) {
         if given && !knowing.contains(&args.service) {
             let service = args.service;
             return Err(format!(
@@ -152,7 +154,7 @@ fn choose<C: Carrier>(args: &ServeArgs, hooks: &Hooks, carrier: C) -> Result<C::
         ServiceName::Ack => ack(args, hooks, carrier),
         ServiceName::Discard => carrier.carry(Discard::new(hooks.sink()), &[]),
         ServiceName::Once if C::CONVERSES => once(args, hooks, carrier),
-        ServiceName::Once | ServiceName::Source => Err(format!(
+        ServiceName::Once | ServiceName::Source | ServiceName::Exec => Err(format!(
             "'serve {}' needs connections: a datagram has no end it could be about; listen on tcp:// or unix:",
             args.service
         )),
