@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use crate::attempt::{Attempt, attempt};
@@ -61,6 +62,12 @@ pub trait ChildProcess: fmt::Debug {
 
     /// Its number in the log.
     fn id(&self) -> u32;
+
+    /// Standard output and standard error while they are open, and what becomes readable with the end of the process, for
+    /// poll(2). None where there are no descriptors.
+    fn descriptors(&self) -> [Option<BorrowedFd<'_>>; 3] {
+        [None; 3]
+    }
 
     /// A bug planted on purpose, as for [`Stream::PLANTED`](crate::kernel::Stream::PLANTED).
     fn planted(&self) -> Planted {
@@ -128,6 +135,14 @@ impl Job {
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What to wait for: the end of the process, and its output if somebody `listens`.
+    pub fn descriptors(&self, listens: bool) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let [stdout, stderr, end] = self.child.descriptors();
+        let open = |at: usize| listens && self.pipes[at].open;
+        let output = [stdout.filter(|_| open(0)), stderr.filter(|_| open(1))].into_iter().flatten();
+        output.chain(end.filter(|_| self.status.is_none()))
     }
 
     /// An event: something can be read, or the process has ended.

@@ -62,14 +62,6 @@ fn kill_and_reap(child: &mut Child, pid: Pid) {
     let _ = child.wait();
 }
 
-impl Process {
-    /// Everything that says something about it: its pipes that are open, and its end.
-    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let pipes = [self.stdout.as_ref().map(AsFd::as_fd), self.stderr.as_ref().map(AsFd::as_fd)];
-        pipes.into_iter().flatten().chain([self.end.as_fd()])
-    }
-}
-
 impl ChildProcess for Process {
     fn read(&mut self, from: OutputStream, into: &mut [u8]) -> io::Result<usize> {
         let read = match from {
@@ -115,6 +107,10 @@ impl ChildProcess for Process {
 
     fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    fn descriptors(&self) -> [Option<BorrowedFd<'_>>; 3] {
+        [self.stdout.as_ref().map(AsFd::as_fd), self.stderr.as_ref().map(AsFd::as_fd), Some(self.end.as_fd())]
     }
 }
 

@@ -163,7 +163,7 @@ impl Kernel for MioKernel {
     #[cfg(all(feature = "exec", target_os = "linux"))]
     fn spawn(&mut self, spec: &ChildSpec, token: Token) -> io::Result<Box<dyn ChildProcess>> {
         let child = crate::os::children::spawn(spec)?;
-        for descriptor in child.descriptors() {
+        for descriptor in child.descriptors().into_iter().flatten() {
             let mut source = SourceFd(&descriptor.as_raw_fd());
             self.poll.registry().register(&mut source, mio::Token(token.0), Interest::READABLE)?;
         }
