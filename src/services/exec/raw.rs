@@ -99,6 +99,13 @@ impl ExecRaw {
     }
 }
 
+/// A page in a browser can make it send a text of its choice to a port of this machine, behind a line like this one.
+fn is_http(text: &[u8]) -> bool {
+    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    line.ends_with(b" HTTP/1.1") || line.ends_with(b" HTTP/1.0")
+}
+
 impl Protocol for ExecRaw {
     fn ready(&self) -> bool {
         !matches!(self.state, State::Busy { .. })
@@ -106,6 +113,9 @@ impl Protocol for ExecRaw {
 
     fn on_bytes(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<Step, ProtocolError> {
         let State::AwaitingOk(output) = &mut self.state else {
+            if is_http(input) {
+                return Err(ProtocolError::Violation("an HTTP request, as of a web browser, is no command"));
+            }
             self.on_request(input, cx);
             return Ok(Step::consumed(input.len()));
         };
