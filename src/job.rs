@@ -127,7 +127,9 @@ impl Job {
             left: spec.max_output.unwrap_or(u64::MAX),
             phase: Phase::Running,
             until: None,
-            time_up: spec.time_limit.map(|limit| now.after(Span::from(limit).max(Span::from(Duration::from_millis(1))))),
+            time_up: spec
+                .time_limit
+                .map(|limit| now.after(Span::from(limit).max(Span::from(Duration::from_millis(1))))),
         }
     }
 
@@ -172,7 +174,9 @@ impl Job {
     /// Whether [`poll`](Self::poll) would do something now (invariant I4: if so, and somebody listens, it is queued).
     #[must_use]
     pub fn can_go_on(&self) -> bool {
-        self.readable().is_some() || self.asks && self.status.is_none() || self.status.is_some() && !self.is_open()
+        self.readable().is_some()
+            || self.asks && self.status.is_none()
+            || self.status.is_some() && !self.is_open()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called.
@@ -205,10 +209,10 @@ impl Job {
 
     /// Nobody listens any more, or the server ends: its pipes are closed, and it is ended.
     pub fn abandon(&mut self, now: Tick) {
-        self.close_output();
         if self.phase == Phase::Running {
             self.terminate(now);
         }
+        self.close_output();
         self.asks = true;
         self.ask(now);
     }
@@ -280,7 +284,6 @@ impl Job {
         }
         let allowed = usize::try_from(self.left).unwrap_or(count);
         self.left = 0;
-        self.close_output();
         if matches!(self.phase, Phase::Running | Phase::Left) {
             self.limit = Some(ChildLimit::Output);
         }
@@ -289,6 +292,8 @@ impl Job {
             Phase::Left => self.kill(now),
             Phase::Ending | Phase::Killed => {}
         }
+        // After the signal: whoever is to hear it would hear SIGPIPE first.
+        self.close_output();
         (allowed > 0).then_some(allowed)
     }
 

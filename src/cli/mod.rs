@@ -80,10 +80,12 @@ fn run(args: Args) -> Exit {
             logging::init(args.verbosity.level(), number);
             load::run(options, args.verbosity.level())
         }),
-        Command::Run(run) => run::Options::from_args(*run).map_err(Failure::usage_of("run")).and_then(|options| {
-            logging::init(args.verbosity.level(), number);
-            run::run(&options)
-        }),
+        Command::Run(run) => {
+            run::Options::from_args(*run).map_err(Failure::usage_of("run")).and_then(|options| {
+                logging::init(args.verbosity.level(), number);
+                run::run(&options)
+            })
+        }
         Command::Hold(hold) => {
             hold::Options::from_args(*hold).map_err(Failure::usage_of("hold")).and_then(|options| {
                 logging::init(args.verbosity.level(), number);

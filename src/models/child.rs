@@ -36,7 +36,8 @@ impl Conversation<'_> {
             return self.connection.go_on(scratch, &mut self.pass);
         }
         let now = self.pass.now().tick;
-        if let Some(job) = self.job.as_mut().filter(|job| job.poll_timeout().is_some_and(|at| at.is_due(now))) {
+        if let Some(job) = self.job.as_mut().filter(|job| job.poll_timeout().is_some_and(|at| at.is_due(now)))
+        {
             job.handle_timeout(now);
         }
         if self.connection.session().wants_write() {

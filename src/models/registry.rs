@@ -173,7 +173,9 @@ impl Shared {
     /// Whether one child more may be started; it counts from now on.
     pub(super) fn begin_job(&self) -> bool {
         let max = self.config.max_jobs;
-        self.jobs.fetch_update(Ordering::AcqRel, Ordering::Acquire, |jobs| (jobs < max).then_some(jobs + 1)).is_ok()
+        self.jobs
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |jobs| (jobs < max).then_some(jobs + 1))
+            .is_ok()
     }
 
     /// A child has ended, or was not started after all.

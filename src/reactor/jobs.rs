@@ -9,15 +9,21 @@ use std::fmt;
 use log::debug;
 
 use super::{Entry, Reactor, Slot, planted};
-use crate::connection::Progress;
 use crate::job::Job;
 use crate::kernel::{Kernel, Planted, Readiness, Token};
-use crate::session::{ChildEvent, ChildSpec, SpawnFailure};
+use crate::session::{ChildEnd, ChildEvent, ChildSpec, SpawnFailure};
 
 /// A child and the connection it runs for, while there is one.
 pub(super) struct Running {
     job: Job,
     owner: Option<Token>,
+}
+
+/// What a connection was told.
+enum Told {
+    Output,
+    /// Nothing yet: its child has ended.
+    End(ChildEnd),
 }
 
 impl Running {
@@ -142,37 +148,43 @@ impl<K: Kernel> Reactor<K> {
         if due {
             running.job.handle_timeout(now);
         }
-        let told = running.owner.and_then(|owner| self.tell_owner(owner, &mut running.job));
-        let ended = told.is_some_and(|(_, ended)| ended);
         let owner = running.owner;
+        let told = owner.and_then(|owner| self.tell_owner(owner, &mut running.job));
         if let Some(Entry { slot: Slot::Job(slot), .. }) = self.slots.get_mut(token) {
             *slot = Some(running);
         }
-        if ended {
-            self.remove_job(token);
-        } else {
-            self.settle_job(token);
+        match told {
+            Some(Told::End(end)) => self.remove_job(token, Some(end)),
+            _ => self.settle_job(token),
         }
-        if let (Some(owner), Some((progress, _))) = (owner, told) {
-            self.after_drive(owner, progress, false);
+        if let (Some(owner), true) = (owner, told.is_some()) {
+            self.go_on(owner);
         }
     }
 
-    /// Hands on what the job has for its connection, as far as that takes it, and says whether that was all.
-    fn tell_owner(&mut self, owner: Token, job: &mut Job) -> Option<(Progress, bool)> {
+    /// What has become possible for a connection by what its child has told.
+    fn go_on(&mut self, owner: Token) {
+        let Some(Entry { slot: Slot::Peer(connection), .. }) = self.slots.get_mut(owner) else { return };
+        let progress = connection.go_on(self.scratch.bytes(), &mut self.pass);
+        self.after_drive(owner, progress, false);
+    }
+
+    /// Hands on what the job has for its connection, as far as that takes it.
+    fn tell_owner(&mut self, owner: Token, job: &mut Job) -> Option<Told> {
         let Slot::Peer(connection) = &mut self.slots.get_mut(owner)?.slot else { return None };
         let now = self.pass.now().tick;
-        let mut ended = false;
         self.pass.refill();
-        while !ended && !self.pass.is_spent() && connection.session().wants_child_output() {
+        while !self.pass.is_spent() && connection.session().wants_child_output() {
             let scratch = self.scratch.bytes();
             let room = connection.session().child_room(&self.pass).min(scratch.len());
             let Some(event) = job.poll(&mut scratch[..room], now) else { break };
-            ended = matches!(event, ChildEvent::Ended(_));
+            if let ChildEvent::Ended(end) = event {
+                return Some(Told::End(end));
+            }
             self.pass.spend(event.len(), 1);
             connection.handle_child(event, &mut self.pass);
         }
-        Some((connection.go_on(self.scratch.bytes(), &mut self.pass), ended))
+        Some(Told::Output)
     }
 
     /// After a job was served: it waits for an event or a deadline, or is over.
@@ -180,17 +192,24 @@ impl<K: Kernel> Reactor<K> {
         let now = self.pass.now().tick;
         let Some(Entry { slot: Slot::Job(Some(running)), .. }) = self.slots.get_mut(token) else { return };
         if running.owner.is_none() && matches!(running.job.poll(&mut [], now), Some(ChildEvent::Ended(_))) {
-            return self.remove_job(token);
+            return self.remove_job(token, None);
         }
         let at = running.job.poll_timeout();
         self.arm(token, at);
     }
 
-    /// Dropping it kills what is left of its group.
-    fn remove_job(&mut self, token: Token) {
-        if let Some(Entry { slot: Slot::Job(Some(running)), .. }) = self.remove(token) {
-            self.jobs -= 1;
-            debug!("child ended pid={}", running.job.id());
+    /// Kills what is left of its group, reaps it, and tells its connection how it ended: who hears of the end finds nothing
+    /// of it any more.
+    fn remove_job(&mut self, token: Token, end: Option<ChildEnd>) {
+        let Some(Entry { slot: Slot::Job(Some(running)), .. }) = self.remove(token) else { return };
+        self.jobs -= 1;
+        debug!("child ended pid={}", running.job.id());
+        let owner = running.owner;
+        drop(running);
+        if let (Some(owner), Some(end)) = (owner, end)
+            && let Some(Entry { slot: Slot::Peer(connection), .. }) = self.slots.get_mut(owner)
+        {
+            connection.handle_child(ChildEvent::Ended(end), &mut self.pass);
         }
     }
 
@@ -198,7 +217,7 @@ impl<K: Kernel> Reactor<K> {
     pub(super) fn kill_jobs(&mut self) {
         for token in self.slots.tokens() {
             if matches!(self.slots.get(token), Some(Entry { slot: Slot::Job(_), .. })) {
-                self.remove_job(token);
+                self.remove_job(token, None);
             }
         }
     }

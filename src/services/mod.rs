@@ -17,8 +17,8 @@ pub use self::discard::Discard;
 pub use self::echo::Echo;
 #[cfg(feature = "exec")]
 pub use self::exec::{
-    Accept, Commands, Entry, Exec, ExecConfig, ExecRaw, ExecToken, MAX_TOKEN, OUR_FAILURE, RawReply, Refusals, STATUS, STDERR,
-    STDOUT, split_words, wire_status,
+    Accept, Commands, Entry, Exec, ExecConfig, ExecRaw, ExecToken, MAX_TOKEN, OUR_FAILURE, RawReply,
+    Refusals, STATUS, STDERR, STDOUT, split_words, wire_status,
 };
 pub use self::greet::{Greet, GreetConfig};
 pub use self::once::{DEFAULT_REPLY, OnReplied, Once, OnceConfig};

@@ -118,7 +118,9 @@ impl fmt::Display for ChildStatus {
 impl fmt::Display for SpawnFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooMany { max } => write!(f, "{max} commands are running already, which is the most; try again later"),
+            Self::TooMany { max } => {
+                write!(f, "{max} commands are running already, which is the most; try again later")
+            }
             Self::Failed(0) => f.write_str("children cannot be started here"),
             Self::Failed(errno) => std::io::Error::from_raw_os_error(*errno).fmt(f),
         }

@@ -41,7 +41,8 @@ impl<P: Protocol> SessionPair<P> {
         let mut pass = Pass::new(limits, clock.at(now, SystemTime::UNIX_EPOCH));
         let mut connection = Connection::new(stream, protocol, &pass);
         let progress = connection.open(&mut pass);
-        let mut pair = Self { connection, pass, clock, now, scratch: vec![0; 64 * 1024], closed: None, spawned: None };
+        let mut pair =
+            Self { connection, pass, clock, now, scratch: vec![0; 64 * 1024], closed: None, spawned: None };
         pair.settle(progress);
         pair
     }

@@ -35,7 +35,8 @@ fn a_client_that_leaves_ends_its_command_and_what_that_has_started() {
 #[test]
 fn what_a_command_leaves_in_the_background_ends_with_it() {
     for model in MODELS {
-        let commands = [("silent", "sleep 1000 > /dev/null 2>&1 & echo $!"), ("loud", "sleep 1000 & echo $!")];
+        let commands =
+            [("silent", "sleep 1000 > /dev/null 2>&1 & echo $!"), ("loud", "sleep 1000 & echo $!")];
         let server = serve(model, &commands, &[]);
         let mut client = server.connect();
         for (name, _) in commands {

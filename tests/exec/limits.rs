@@ -5,7 +5,8 @@ use super::{CONCURRENT, MODELS, ask, printed_pid, reply, request, serve};
 #[test]
 fn more_commands_than_may_run_are_refused_until_one_has_ended() {
     for model in CONCURRENT {
-        let server = serve(model, &[("wait", "echo $$; exec sleep 1000"), ("true", "exit 0")], &["--max-jobs", "2"]);
+        let server =
+            serve(model, &[("wait", "echo $$; exec sleep 1000"), ("true", "exit 0")], &["--max-jobs", "2"]);
         let mut busy = [server.connect(), server.connect()];
         let pids: Vec<u32> = busy
             .iter_mut()
@@ -76,7 +77,8 @@ fn a_command_has_limits_of_its_own() {
 #[test]
 fn a_request_that_is_never_complete_ends() {
     for model in MODELS {
-        let server = serve(model, &[("true", "exit 0")], &["--frame-timeout", "200ms", "--max-frame", "1KiB"]);
+        let server =
+            serve(model, &[("true", "exit 0")], &["--frame-timeout", "200ms", "--max-frame", "1KiB"]);
         let mut client = server.connect();
         std::io::Write::write_all(&mut client, &[0, 0, 0, 5, 0]).unwrap();
         crate::support::expect_end(&mut client);
@@ -89,7 +91,8 @@ fn a_request_that_is_never_complete_ends() {
 #[test]
 fn a_slow_reader_gets_all_although_the_command_has_long_ended() {
     for model in MODELS {
-        let server = serve(model, &[("much", "head -c 900000 /dev/zero; echo $? >&2")], &["--job-timeout", "300ms"]);
+        let server =
+            serve(model, &[("much", "head -c 900000 /dev/zero; echo $? >&2")], &["--job-timeout", "300ms"]);
         let mut client = server.connect();
         ask(&mut client, &["much"]);
         server.wait_stats(|line| line.contains("jobs=1"));

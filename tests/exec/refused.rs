@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use super::{MODELS, request, reply, serve, words_on};
+use super::{MODELS, reply, request, serve, words_on};
 use crate::support::{self, Server, expect_end, oneloop};
 
 /// A file of this test alone.
@@ -37,7 +37,8 @@ fn what_was_not_named_is_not_run() {
 
 #[test]
 fn arguments_are_accepted_as_the_file_says_and_never_seen_by_a_shell() {
-    let text = "[command.say]\nrun = ['/bin/echo', 'said:']\naccept = ['[a-z$();|]+', '[0-9]*']\nrequired = 1\n";
+    let text =
+        "[command.say]\nrun = ['/bin/echo', 'said:']\naccept = ['[a-z$();|]+', '[0-9]*']\nrequired = 1\n";
     let path = file("say.toml", text);
     for model in MODELS {
         let server = serve(model, &[("true", "exit 0")], &["--allow-file", path.to_str().unwrap()]);
@@ -68,7 +69,11 @@ fn who_does_not_know_the_token_is_refused_and_the_log_does_not_show_it() {
             let mut client = server.connect();
             words_on(&mut client, token, &["true"]);
             let refused = reply(&mut client);
-            assert_eq!((refused.status, refused.stderr()), (255, "oneloop: wrong token\n".to_owned()), "{model}");
+            assert_eq!(
+                (refused.status, refused.stderr()),
+                (255, "oneloop: wrong token\n".to_owned()),
+                "{model}"
+            );
             expect_end(&mut client);
         }
         let mut client = server.connect();
@@ -107,7 +112,7 @@ fn commands_are_not_offered_to_everybody() {
     }
     let path = file("public", "secret\n");
     let token = format!("--token-file={}", path.display());
-    let server = Server::start(&["exec", "--allow=date=/bin/date", public, &token]);
+    let server = Server::start(&["exec", "--allow=date=/bin/date", "--listen", "tcp://0.0.0.0:0", &token]);
     assert!(server.listening()[0].starts_with("tcp://0.0.0.0:"));
     fs::remove_file(path).unwrap();
 }
@@ -147,7 +152,9 @@ fn options_that_make_no_sense_are_named() {
 
 #[test]
 fn other_services_know_nothing_of_it() {
-    for option in ["--allow=x=/bin/ls", "--allow-shell", "--max-jobs=2", "--job-timeout=1s", "--framing=length-ok"] {
+    for option in
+        ["--allow=x=/bin/ls", "--allow-shell", "--max-jobs=2", "--job-timeout=1s", "--framing=length-ok"]
+    {
         let mut command = oneloop();
         command.args(["serve", "echo", option]);
         let ended = support::run(command);

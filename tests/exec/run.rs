@@ -20,11 +20,13 @@ fn it_prints_what_the_command_prints_and_ends_as_it_does() {
         ];
         let server = serve(model, &commands, &[]);
         let ok = run(&server, &["ok"]);
-        assert_eq!((ok.stdout.join("\n").as_str(), ok.stderr.as_str()), ("out", "err\n"), "{model}");
-        for (name, code) in [("ok", 0), ("three", 3), ("term", 143), ("kill", 137), ("two-five-five", 255), ("nope", 255)] {
+        assert_eq!((ok.stdout.join("\n").as_str(), ok.stderr.as_str()), ("out", "err"), "{model}");
+        for (name, code) in
+            [("ok", 0), ("three", 3), ("term", 143), ("kill", 137), ("two-five-five", 255), ("nope", 255)]
+        {
             assert_eq!(run(&server, &[name]).status.code(), Some(code), "{model} {name}");
         }
-        assert_eq!(run(&server, &["nope"]).stderr, "oneloop: unknown command 'nope'\n", "{model}");
+        assert_eq!(run(&server, &["nope"]).stderr, "oneloop: unknown command 'nope'", "{model}");
     }
 }
 
@@ -48,10 +50,15 @@ fn what_looks_like_an_option_after_the_command_is_the_commands() {
 fn it_talks_over_unix_sockets_and_to_the_tutorials_servers() {
     for (model, framing) in MODELS.iter().flat_map(|model| [(model, "len32le"), (model, "length-ok")]) {
         let option = format!("--framing={framing}");
-        let listen = format!("--listen=unix:@oneloop-exec-{model}-{framing}-{}", std::process::id());
-        let server = serve(model, &[("hi", "echo hi there"), ("none", "exit 1")], &[&option, &listen]);
+        let listen = format!("unix:@oneloop-exec-{model}-{framing}-{}", std::process::id());
+        let server =
+            serve(model, &[("hi", "echo hi there"), ("none", "exit 1")], &[&option, "--listen", &listen]);
         let hi = run(&server, &[&option, "hi"]);
-        assert_eq!((hi.stdout, hi.status.code()), (vec!["hi there".to_owned()], Some(0)), "{model} {framing}");
+        assert_eq!(
+            (hi.stdout, hi.status.code()),
+            (vec!["hi there".to_owned()], Some(0)),
+            "{model} {framing}"
+        );
         let none = run(&server, &[&option, "none"]);
         assert_eq!((none.stdout, none.status.code()), (Vec::new(), Some(0)), "{model} {framing}");
     }
@@ -78,7 +85,7 @@ fn a_reply_that_is_no_reply_is_a_failure_of_ours() {
     for (said, args, expected) in [
         (&b""[..], &[][..], "before the command had ended"),
         (b"\0\0\0\x03\x01hi", &[], "before the command had ended"),
-        (b"\0\0\0\x05\x01hi", &[], "cut off"),
+        (b"\0\0\0\x05\x01hi", &[], "inside a frame"),
         (b"\0\0\0\x02\x09x", &[], "does not speak this protocol"),
         (b"\0\0\0\x03\x03\0\0", &[], "a status that is none"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", &[], "1213486160"),

@@ -7,7 +7,8 @@ use super::{CONCURRENT, MODELS, Reply, ask, children, frame, reply, request, ser
 #[test]
 fn what_is_printed_comes_back_stream_by_stream_with_the_status() {
     for model in MODELS {
-        let server = serve(model, &[("both", "echo out; echo err >&2; exit 3"), ("die", "kill -TERM $$")], &[]);
+        let server =
+            serve(model, &[("both", "echo out; echo err >&2; exit 3"), ("die", "kill -TERM $$")], &[]);
         let mut client = server.connect();
         for _ in 0..2 {
             let expected = Reply { stdout: b"out\n".to_vec(), stderr: b"err\n".to_vec(), status: 3 };
@@ -66,18 +67,26 @@ fn requests_that_come_together_are_answered_in_order() {
 #[test]
 fn a_command_inherits_nothing_and_finds_nothing() {
     for model in MODELS {
-        let commands = [("fds", "cd /proc/self/fd; echo *; readlink 0"), ("env", "/usr/bin/env"), ("group", "ps -o pgid= -p $$; echo $$")];
+        let commands = [
+            ("fds", "ls /proc/self/fd; readlink /proc/self/fd/0"),
+            ("env", "/usr/bin/env"),
+            ("group", "ps -o pgid= -p $$; echo $$"),
+        ];
         let server = serve(model, &commands, &[]);
         let (mut client, mut others) = (server.connect(), Vec::new());
         if model != "iterative" {
             others.extend((0..5).map(|_| server.connect()));
         }
+        // The last one is of ls itself, for the directory.
         let fds = request(&mut client, &["fds"]).stdout;
-        assert_eq!(String::from_utf8(fds).unwrap(), "0 1 2\n/dev/null\n", "{model}");
+        assert_eq!(String::from_utf8(fds).unwrap(), "0\n1\n2\n3\n/dev/null\n", "{model}");
         let env = String::from_utf8(request(&mut client, &["env"]).stdout).unwrap();
         let names: Vec<&str> = env.lines().map(|line| line.split('=').next().unwrap()).collect();
         // A shell sets the other ones itself.
-        assert!(names.iter().all(|name| ["PATH", "PWD", "_", "SHLVL", "OLDPWD"].contains(name)), "{model}: {env}");
+        assert!(
+            names.iter().all(|name| ["PATH", "PWD", "_", "SHLVL", "OLDPWD"].contains(name)),
+            "{model}: {env}"
+        );
         let group = String::from_utf8(request(&mut client, &["group"]).stdout).unwrap();
         let mut numbers = group.split_whitespace();
         assert_eq!(numbers.next(), numbers.next(), "{model}: a process group of its own");
@@ -102,7 +111,8 @@ fn many_commands_one_after_another_leave_nothing_behind() {
 #[test]
 fn several_clients_have_commands_at_once() {
     for model in CONCURRENT {
-        let server = serve(model, &[("wait", "read -r x < /dev/null; sleep 0.3; echo done")], &["--max-jobs", "20"]);
+        let server =
+            serve(model, &[("wait", "read -r x < /dev/null; sleep 0.3; echo done")], &["--max-jobs", "20"]);
         let mut clients: Vec<_> = (0..20).map(|_| server.connect()).collect();
         clients.iter_mut().for_each(|client| ask(client, &["wait"]));
         for client in &mut clients {

@@ -103,9 +103,13 @@ mod tests {
         let mut entries = parse(text).unwrap();
         let (name, log) = entries.pop().unwrap();
         assert_eq!((name.as_str(), log.required, log.accepts.len()), ("log", 1, 2));
-        for (argument, first, second) in
-            [("abc", true, false), ("-n", false, true), ("xx", true, false), ("abc\n", false, false), ("", false, false)]
-        {
+        for (argument, first, second) in [
+            ("abc", true, false),
+            ("-n", false, true),
+            ("xx", true, false),
+            ("abc\n", false, false),
+            ("", false, false),
+        ] {
             let accepted = (log.accepts[0](argument.as_bytes()), log.accepts[1](argument.as_bytes()));
             assert_eq!(accepted, (first, second), "{argument:?}");
         }

@@ -19,7 +19,10 @@ impl FromStr for ServeFraming {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "length-ok" => Ok(Self::LengthOk),
-            _ => text.parse().map(Self::Codec).map_err(|error: crate::codec::ParseFramingError| error.to_string()),
+            _ => text
+                .parse()
+                .map(Self::Codec)
+                .map_err(|error: crate::codec::ParseFramingError| error.to_string()),
         }
     }
 }

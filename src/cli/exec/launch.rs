@@ -11,7 +11,9 @@ use std::path::PathBuf;
 use std::process::{self, Command, ExitCode};
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit};
+use rustix::process::{
+    Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit,
+};
 
 const OPTION: &str = "--run-job";
 
@@ -27,12 +29,8 @@ pub(super) fn launcher(time: Option<Duration>, memory: Option<usize>) -> (PathBu
     // A process that does nothing but compute uses up its time by itself, even where nobody is left to end it.
     let cpu = time.map(|time| time.as_secs().saturating_add(5));
     let show = |limit: Option<u64>| limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
-    let arguments = [
-        OPTION.to_owned(),
-        process::id().to_string(),
-        show(cpu),
-        show(memory.map(|bytes| bytes as u64)),
-    ];
+    let arguments =
+        [OPTION.to_owned(), process::id().to_string(), show(cpu), show(memory.map(|bytes| bytes as u64))];
     ("/proc/self/exe".into(), arguments.map(OsString::from).into())
 }
 
@@ -57,7 +55,8 @@ pub(in super::super) fn launched() -> Option<ExitCode> {
 fn limit(parent: Option<u64>, cpu: Option<u64>, memory: Option<u64>) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     // It may have died before that.
-    let is_orphan = getppid().is_none_or(|pid| Some(u64::from(pid.as_raw_nonzero().get().unsigned_abs())) != parent);
+    let is_orphan =
+        getppid().is_none_or(|pid| Some(u64::from(pid.as_raw_nonzero().get().unsigned_abs())) != parent);
     if is_orphan {
         return Err(io::Error::other("the server is gone"));
     }

@@ -146,5 +146,7 @@ fn check_buffered(raw: Option<RawReply>, max_output: Option<usize>) -> Result<()
 
 /// To be said once logging works.
 pub(super) fn warn_of_shell() {
-    log::warn!("--allow-shell runs whatever it is sent, as this user: for a lesson, on a machine of your own");
+    log::warn!(
+        "--allow-shell runs whatever it is sent, as this user: for a lesson, on a machine of your own"
+    );
 }

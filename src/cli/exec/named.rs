@@ -12,7 +12,8 @@ use crate::services::{Accept, Entry, split_words};
 /// # Errors
 /// What is wrong with it, and what would be accepted.
 pub(super) fn parse(text: &str) -> Result<(String, Entry), String> {
-    let wrong = |what: &str| format!("'--allow {text}': {what}; expected NAME=PROGRAM ARG…, as in date=/bin/date");
+    let wrong =
+        |what: &str| format!("'--allow {text}': {what}; expected NAME=PROGRAM ARG…, as in date=/bin/date");
     let (name, command) = text.split_once('=').ok_or_else(|| wrong("no '='"))?;
     check_name(name).map_err(|what| wrong(&what))?;
     let words = split_words(command.as_bytes()).map_err(wrong)?;

@@ -11,7 +11,8 @@ use crate::services::{ExecToken, MAX_TOKEN};
 /// # Errors
 /// It cannot be read, or holds no token.
 pub(super) fn read(path: &Path) -> Result<ExecToken, String> {
-    ExecToken::new(&read_bytes(path)?).ok_or_else(|| format!("'--token-file {}' changed while it was read", path.display()))
+    ExecToken::new(&read_bytes(path)?)
+        .ok_or_else(|| format!("'--token-file {}' changed while it was read", path.display()))
 }
 
 /// The bytes, for a client.

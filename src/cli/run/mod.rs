@@ -37,7 +37,10 @@ impl Options {
     /// Arguments that cannot be kept together.
     pub(super) fn from_args(args: RunArgs) -> Result<Self, String> {
         if args.url.is_datagram() {
-            return Err(format!("'{}' cannot be run on: commands need a connection; use tcp:// or unix:", args.url));
+            return Err(format!(
+                "'{}' cannot be run on: commands need a connection; use tcp:// or unix:",
+                args.url
+            ));
         }
         if args.token_file.is_some() && args.framing != Speech::Len32 {
             return Err("'--token-file' cannot be used with '--framing len32le' or 'length-ok', which have no place for a token; \

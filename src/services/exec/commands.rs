@@ -83,7 +83,11 @@ impl Entry {
         }
         for (at, (argument, accept)) in given.iter().zip(&self.accepts).enumerate() {
             if argument.contains(&0) || !accept(argument) {
-                return Err(format!("'{name}' does not accept '{}' as its argument {}", shown(argument), at + 1));
+                return Err(format!(
+                    "'{name}' does not accept '{}' as its argument {}",
+                    shown(argument),
+                    at + 1
+                ));
             }
         }
         let given = given.iter().map(|argument| OsString::from_vec(argument.to_vec()));
@@ -106,8 +110,14 @@ mod tests {
     use super::*;
 
     fn commands() -> Commands {
-        let digits: Accept = Arc::new(|argument| !argument.is_empty() && argument.iter().all(u8::is_ascii_digit));
-        let date = Entry { program: "/bin/date".into(), arguments: vec!["-u".into()], accepts: Vec::new(), required: 0 };
+        let digits: Accept =
+            Arc::new(|argument| !argument.is_empty() && argument.iter().all(u8::is_ascii_digit));
+        let date = Entry {
+            program: "/bin/date".into(),
+            arguments: vec!["-u".into()],
+            accepts: Vec::new(),
+            required: 0,
+        };
         let kill = Entry { accepts: vec![digits.clone(), digits], required: 1, ..date.clone() };
         Commands::Named([("date".to_owned(), date), ("kill".to_owned(), kill)].into())
     }

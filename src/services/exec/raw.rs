@@ -27,7 +27,10 @@ pub enum RawReply {
 enum State {
     Idle,
     /// A command runs and has printed this.
-    Busy { stdout: Vec<u8>, stderr: Vec<u8> },
+    Busy {
+        stdout: Vec<u8>,
+        stderr: Vec<u8>,
+    },
     /// The length was sent.
     AwaitingOk(Vec<u8>),
 }

@@ -67,7 +67,11 @@ mod tests {
             ("rm -rf $HOME; ls | wc > x", &["rm", "-rf", "$HOME;", "ls", "|", "wc", ">", "x"]),
         ] {
             let words = split_words(text.as_bytes()).unwrap();
-            assert_eq!(words, expected.iter().map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>(), "{text}");
+            assert_eq!(
+                words,
+                expected.iter().map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>(),
+                "{text}"
+            );
         }
         for text in ["'", "a \"b", "\\", "\"\\"] {
             assert!(split_words(text.as_bytes()).is_err(), "{text}");
