@@ -187,6 +187,9 @@ impl Job {
 
     /// Acts on what is due.
     pub fn handle_timeout(&mut self, now: Tick) {
+        // Whoever is not read is not asked either, and may have ended long ago.
+        self.asks = true;
+        self.ask(now);
         if self.time_up.is_some_and(|at| at.is_due(now)) {
             self.time_up = None;
             match self.phase {
@@ -201,8 +204,6 @@ impl Job {
         }
         if self.until.is_some_and(|at| at.is_due(now)) {
             self.until = None;
-            self.asks = true;
-            self.ask(now);
             self.on_phase_over(now);
         }
     }
@@ -310,5 +311,153 @@ impl Job {
 
     fn is_open(&self) -> bool {
         self.pipes.iter().any(|pipe| pipe.open)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use super::*;
+
+    /// What a test has the child do, and what it was told.
+    #[derive(Debug, Default)]
+    struct Script {
+        output: [Vec<u8>; 2],
+        /// Nobody holds the pipes any more.
+        pipes_end: bool,
+        status: Option<ChildStatus>,
+        signals: Vec<GroupSignal>,
+    }
+
+    #[derive(Debug)]
+    struct Scripted(Rc<RefCell<Script>>);
+
+    impl ChildProcess for Scripted {
+        fn read(&mut self, from: OutputStream, into: &mut [u8]) -> io::Result<usize> {
+            let mut script = self.0.borrow_mut();
+            let pipes_end = script.pipes_end;
+            let output = &mut script.output[usize::from(from == OutputStream::Stderr)];
+            let count = output.len().min(into.len());
+            if count == 0 && !pipes_end {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            into[..count].copy_from_slice(&output[..count]);
+            output.drain(..count);
+            Ok(count)
+        }
+        fn try_wait(&mut self) -> io::Result<Option<ChildStatus>> {
+            Ok(self.0.borrow().status)
+        }
+        fn signal(&mut self, signal: GroupSignal) {
+            self.0.borrow_mut().signals.push(signal);
+        }
+        fn close_output(&mut self) {}
+        fn id(&self) -> u32 {
+            7
+        }
+    }
+
+    fn job(time_limit: Option<u64>, max_output: Option<u64>) -> (Job, Rc<RefCell<Script>>) {
+        let script = Rc::new(RefCell::new(Script::default()));
+        let spec = ChildSpec {
+            program: "/x".into(),
+            arguments: Vec::new(),
+            env: Vec::new(),
+            time_limit: time_limit.map(Duration::from_millis),
+            max_output,
+        };
+        (Job::new(Box::new(Scripted(Rc::clone(&script))), &spec, at(0)), script)
+    }
+
+    fn at(ms: u32) -> Tick {
+        Tick::at_millis(ms)
+    }
+
+    fn due(job: &mut Job) -> Tick {
+        let at = job.poll_timeout().expect("there is a deadline");
+        job.handle_timeout(at);
+        at
+    }
+
+    #[test]
+    fn the_end_is_told_after_all_output_whatever_comes_first() {
+        let (mut job, script) = job(None, None);
+        script.borrow_mut().output = [b"out".to_vec(), b"err".to_vec()];
+        script.borrow_mut().status = Some(ChildStatus::Exited(3));
+        assert!(!job.can_go_on(), "no event, nothing to do");
+        job.note();
+        let mut buffer = [0; 2];
+        for expected in [
+            ChildEvent::Stdout(b"ou"),
+            ChildEvent::Stderr(b"er"),
+            ChildEvent::Stdout(b"t"),
+            ChildEvent::Stderr(b"r"),
+        ] {
+            assert_eq!(job.poll(&mut buffer, at(1)), Some(expected));
+        }
+        assert_eq!(job.poll(&mut buffer, at(1)), None);
+        script.borrow_mut().pipes_end = true;
+        job.note();
+        let end = ChildEnd { status: ChildStatus::Exited(3), limit: None };
+        assert_eq!(job.poll(&mut buffer, at(1)), Some(ChildEvent::Ended(end)));
+    }
+
+    #[test]
+    fn who_runs_too_long_is_told_and_then_killed() {
+        let (mut job, script) = job(Some(100), None);
+        assert_eq!(due(&mut job), at(100));
+        assert_eq!(script.borrow().signals, [GroupSignal::Term]);
+        assert_eq!(due(&mut job), at(2100));
+        assert_eq!(script.borrow().signals, [GroupSignal::Term, GroupSignal::Kill]);
+        script.borrow_mut().status = Some(ChildStatus::Signalled(9));
+        script.borrow_mut().pipes_end = true;
+        job.note();
+        let end = ChildEnd { status: ChildStatus::Signalled(9), limit: Some(ChildLimit::Time) };
+        assert_eq!(job.poll(&mut [0; 8], at(2101)), Some(ChildEvent::Ended(end)));
+    }
+
+    #[test]
+    fn who_prints_too_much_is_cut_to_the_byte() {
+        let (mut job, script) = job(None, Some(4));
+        script.borrow_mut().output[0] = b"abcdef".to_vec();
+        job.note();
+        assert_eq!(job.poll(&mut [0; 8], at(1)), Some(ChildEvent::Stdout(b"abcd")));
+        assert_eq!(script.borrow().signals, [GroupSignal::Term]);
+        script.borrow_mut().status = Some(ChildStatus::Signalled(15));
+        job.note();
+        let end = ChildEnd { status: ChildStatus::Signalled(15), limit: Some(ChildLimit::Output) };
+        assert_eq!(job.poll(&mut [0; 8], at(2)), Some(ChildEvent::Ended(end)));
+    }
+
+    #[test]
+    fn pipes_held_by_others_delay_the_end_for_a_moment_only() {
+        let (mut job, script) = job(Some(10_000), None);
+        script.borrow_mut().status = Some(ChildStatus::Exited(0));
+        job.note();
+        assert_eq!(job.poll(&mut [0; 8], at(1)), None);
+        assert_eq!(due(&mut job), at(501));
+        assert_eq!(script.borrow().signals, [GroupSignal::Kill]);
+        // Somebody has left the group and holds them still.
+        due(&mut job);
+        let end = ChildEnd { status: ChildStatus::Exited(0), limit: None };
+        assert_eq!(job.poll(&mut [0; 8], at(1002)), Some(ChildEvent::Ended(end)));
+    }
+
+    #[test]
+    fn a_reader_that_pauses_loses_nothing_of_what_a_command_that_has_ended_printed() {
+        let (mut job, script) = job(Some(1000), None);
+        script.borrow_mut().output[0] = b"late".to_vec();
+        script.borrow_mut().status = Some(ChildStatus::Exited(0));
+        job.note();
+        // Nobody polls: every deadline comes meanwhile.
+        for _ in 0..20 {
+            due(&mut job);
+        }
+        script.borrow_mut().pipes_end = true;
+        assert_eq!(job.poll(&mut [0; 8], at(20_000)), Some(ChildEvent::Stdout(b"late")));
+        let end = ChildEnd { status: ChildStatus::Exited(0), limit: None };
+        assert_eq!(job.poll(&mut [0; 8], at(20_000)), Some(ChildEvent::Ended(end)));
     }
 }

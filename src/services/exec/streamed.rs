@@ -109,3 +109,77 @@ fn send(kind: u8, bytes: &[u8], cx: &mut Context<'_>) {
     cx.write(&[kind]);
     cx.write(bytes);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Commands, Entry, Refusals};
+    use super::*;
+    use crate::session::{ChildEnd, ChildStatus, CloseReason, Limits, SpawnFailure};
+    use crate::testing::SessionPair;
+
+    fn pair() -> SessionPair<Exec> {
+        let date =
+            Entry { program: "/bin/date".into(), arguments: Vec::new(), accepts: Vec::new(), required: 0 };
+        let config = ExecConfig {
+            commands: Commands::Named([("date".to_owned(), date)].into()),
+            token: None,
+            launcher: Some(("/launch".into(), vec!["-x".into()])),
+            time_limit: None,
+            max_output: None,
+            refusals: Refusals::default(),
+        };
+        let limits = Limits { high_water: 100, low_water: 10, ..Limits::default() };
+        SessionPair::with_limits(Exec::new(Arc::new(config), 64), limits)
+    }
+
+    const REQUEST: &[u8] = b"\0\0\0\x05\0date";
+    const END: ChildEvent<'_> =
+        ChildEvent::Ended(ChildEnd { status: ChildStatus::Signalled(15), limit: None });
+
+    #[test]
+    fn a_command_is_started_by_its_launcher_and_heard_piece_by_piece() {
+        let mut pair = pair();
+        assert_eq!(pair.send(REQUEST), b"");
+        let spec = pair.take_spawned().unwrap();
+        assert_eq!(
+            (spec.program.to_str(), spec.arguments),
+            (Some("/launch"), vec!["-x".into(), "/bin/date".into()])
+        );
+        assert_eq!(pair.child(ChildEvent::Stderr(b"oh")), b"\0\0\0\x03\x02oh");
+        // The next request waits for the end of this one.
+        assert_eq!(pair.send(REQUEST), b"");
+        assert!(pair.take_spawned().is_none());
+        assert_eq!(pair.child(END), [&b"\0\0\0\x05\x03"[..], &(-15_i32).to_be_bytes()].concat());
+    }
+
+    #[test]
+    fn a_client_that_does_not_read_is_not_told_more() {
+        let mut pair = pair();
+        pair.send(REQUEST);
+        pair.set_room(0);
+        assert!(pair.wants_child_output());
+        pair.child(ChildEvent::Stdout(&[7; 200]));
+        assert!(!pair.wants_child_output());
+        assert_eq!(pair.set_room(usize::MAX).len(), 205);
+        assert!(pair.wants_child_output());
+    }
+
+    #[test]
+    fn a_client_that_leaves_ends_the_conversation() {
+        let mut pair = pair();
+        pair.send(REQUEST);
+        pair.send_eof();
+        assert_eq!(pair.close_reason(), Some(&CloseReason::Eof));
+        assert!(!pair.wants_child_output());
+    }
+
+    #[test]
+    fn what_could_not_be_started_is_said_and_the_next_request_is_taken() {
+        let mut pair = pair();
+        pair.send(REQUEST);
+        let refused = pair.child(ChildEvent::NotStarted(SpawnFailure::TooMany { max: 4 }));
+        assert!(refused.ends_with(b"\0\0\0\x05\x03\0\0\0\xff"), "{refused:?}");
+        pair.send(REQUEST);
+        assert!(pair.take_spawned().is_some());
+    }
+}
