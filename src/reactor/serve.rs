@@ -164,7 +164,8 @@ impl<K: Kernel> Reactor<K> {
             connection.session_mut().forget(&mut self.pass);
         }
         connection.session_mut().handle_closed(reason, &mut self.pass);
-        let child = connection.session_mut().take_child();
+        let has_child = connection.session().has_child();
+        let child = if has_child { connection.session_mut().take_child() } else { None };
         if log_enabled!(Level::Debug) {
             log_close::<K>(connection, token, reason);
         }

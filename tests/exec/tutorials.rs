@@ -74,11 +74,11 @@ fn what_is_too_much_or_too_long_is_said_in_the_reply() {
         let mut client = server.connect();
         client.write_all(b"much").unwrap();
         let notice = b"oneloop: ended: it printed more than 10 bytes\n";
-        expect(&mut client, &(10 + notice.len() as u32).to_le_bytes());
+        expect(&mut client, &u32::try_from(10 + notice.len()).unwrap().to_le_bytes());
         expect(&mut client, &[&[0; 10], &notice[..]].concat());
         client.write_all(b"long\r\n").unwrap();
         let notice = b"oneloop: ended: it ran for longer than 300ms\n";
-        expect(&mut client, &(notice.len() as u32).to_le_bytes());
+        expect(&mut client, &u32::try_from(notice.len()).unwrap().to_le_bytes());
         expect(&mut client, notice);
     }
 }
