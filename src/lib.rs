@@ -18,8 +18,12 @@ pub mod fleet;
 pub mod histogram;
 #[cfg(feature = "load")]
 pub mod hold;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod job;
 pub mod kernel;
+#[cfg(feature = "lab")]
+pub mod lab;
 #[cfg(feature = "load")]
 pub mod load;
 pub mod models;

@@ -225,7 +225,7 @@ fn a_poll_that_is_no_more_ends_the_process_with_a_message_and_never_spins() {
 #[test]
 fn reads_that_are_interrupted_or_find_no_memory_are_repeated() {
     for error in ["EINTR", "ENOMEM", "ENOBUFS"] {
-        let fault = format!("read:error={error}:when=1+2");
+        let fault = format!("recvfrom:error={error}:when=1+2");
         let Some(faulty) = Faulty::attach(&[], &[&fault]) else { return };
         let mut client = faulty.server.connect();
         let begun = Instant::now();
@@ -269,7 +269,7 @@ fn a_peer_that_is_gone_while_it_is_written_to_costs_nobody_else_anything() {
 #[test]
 fn a_hundred_kilobytes_are_echoed_whatever_fails_now_and_then() {
     let faults = [
-        "read:error=EINTR:when=2+5",
+        "recvfrom:error=EINTR:when=2+5",
         "sendto,sendmsg:error=ENOBUFS:when=3..70+7",
         "epoll_wait,epoll_pwait:error=EINTR:when=2+3",
         "accept4:error=EMFILE:when=1",

@@ -106,6 +106,23 @@ fn protocols_of_ones_own_survive() {
     survives_any_kernel(500, |_| Framed::new(LengthPrefixed::len32(256), Echo), &frames, &frames);
 }
 
+/// Heads, bodies of both kinds, answers that are written in pieces: what a session says without a kernel is what everybody hears.
+#[test]
+fn requests_and_answers_of_http_survive() {
+    use oneloop::services::{Http, HttpConfig};
+
+    let config = std::sync::Arc::new(HttpConfig { dates: false, ..HttpConfig::default() });
+    let says = "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello\
+                GET /json HTTP/1.1\r\nHost: 127.0.0.1:9\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n\
+                GET /bytes/600 HTTP/1.1\r\nHost: [::1]\r\n\r\n\
+                HEAD /none HTTP/1.1\r\nHost: localhost\r\n\r\n\
+                GET /plaintext HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let mut alone = oneloop::testing::SessionPair::new(Http::new(config.clone(), true));
+    let hears = alone.send(says.as_bytes());
+    assert!(hears.ends_with(b"\r\n\r\nHello, World!"));
+    survives_any_kernel(500, move |_| Http::new(config.clone(), true), says.as_bytes(), &hears);
+}
+
 #[test]
 #[should_panic(expected = "was answered wrongly")]
 fn a_protocol_that_depends_on_how_bytes_are_cut_does_not_survive() {

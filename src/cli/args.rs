@@ -1,6 +1,7 @@
 //! The raw arguments, as clap reads them. What they mean together is decided in the command's own file.
 
 use std::num::NonZeroI32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -9,6 +10,7 @@ use super::call::{self, CallArgs};
 use super::doctor::{self, DoctorArgs};
 use super::exec::{ExecArgs, ServeFraming};
 use super::hold::{self, HoldArgs};
+use super::lab::{self, LabArgs, OneArgs};
 use super::load::{self, LoadArgs};
 use super::logging::Verbosity;
 use super::run::{self, RunArgs};
@@ -16,6 +18,7 @@ use super::units::{self, SizeLimit, TimeLimit};
 use crate::address::Address;
 use crate::codec::Framing;
 use crate::fleet::Ticket;
+use crate::services::Hosts;
 
 /// The longest silence of `--keepalive`.
 const KEEPALIVE_MAX: Duration = Duration::from_secs(9 * 3600);
@@ -101,6 +104,16 @@ pub(super) enum Command {
     #[command(long_about = hold::ABOUT)]
     #[command(after_help = hold::EXAMPLES, after_long_help = format!("{}\n\n{UNITS}\n\n{}", hold::EXAMPLES, hold::EXIT_CODES))]
     Hold(Box<HoldArgs>),
+    /// Try out what sockets do, on real ones
+    #[command(long_about = lab::ABOUT)]
+    #[command(after_help = lab::EXAMPLES, after_long_help = format!("{}\n\n{}", lab::EXAMPLES, lab::EXIT_CODES))]
+    Lab(LabArgs),
+    /// One experiment, for `lab run`
+    #[command(name = lab::ONE, hide = true)]
+    LabOne(OneArgs),
+    /// What helps an experiment
+    #[command(name = lab::HELPER, hide = true)]
+    LabHelper(OneArgs),
 }
 
 /// What is served.
@@ -120,6 +133,8 @@ pub(super) enum ServiceName {
     Source,
     /// Runs commands that were allowed by name, for 'oneloop run' and the tutorials' clients
     Exec,
+    /// HTTP/1.1: /plaintext, /json, /bytes/N, /delay/MS, /echo, and with --root the files of a folder; docs/http.md
+    Http,
 }
 
 /// How connections are driven.
@@ -202,6 +217,21 @@ pub(super) struct ServeArgs {
     #[command(flatten)]
     pub(super) exec: ExecArgs,
 
+    /// Serve the files in this folder: nothing outside it, nothing hidden, no listings
+    #[arg(long, value_name = "DIR", help_heading = "HTTP only")]
+    pub(super) root: Option<PathBuf>,
+
+    /// A name under which requests are answered, besides addresses and localhost; may be given several times; '*': any
+    ///
+    /// A request for another name is answered with 421: a page elsewhere may have pointed its own name at this machine, to
+    /// read from here as if from there (DNS rebinding). Not checked on Unix sockets.
+    #[arg(long = "host", value_name = "NAME", value_parser = host, allow_hyphen_values = true, help_heading = "HTTP only")]
+    pub(super) hosts: Vec<String>,
+
+    /// The longest body of a request; a longer one is answered with 413 [default: 1MiB]
+    #[arg(long, value_name = "SIZE", value_parser = units::size, allow_hyphen_values = true, help_heading = "HTTP only")]
+    pub(super) max_body: Option<usize>,
+
     /// The most connections at once; more are accepted and closed [default: wait]
     ///
     /// Without it as many are served as there are descriptors, less 64, and on threads at most 10240; more wait in the
@@ -271,6 +301,8 @@ pub(super) struct ServeArgs {
     pub(super) idle_timeout: Option<TimeLimit>,
 
     /// A message must be complete so long after its first byte; 0 or off: never; not with raw [default: 30s]
+    ///
+    /// Of HTTP the head of a request; and in each such time a body must bring 500 bytes for every second.
     #[arg(long, value_name = "TIME", value_parser = units::time_limit, allow_hyphen_values = true, help_heading = "Times")]
     pub(super) frame_timeout: Option<TimeLimit>,
 
@@ -306,6 +338,11 @@ pub(super) struct ServeArgs {
 
 fn listen(text: &str) -> Result<Address, String> {
     text.parse::<Address>().map_err(|error| error.why().to_owned())
+}
+
+fn host(text: &str) -> Result<String, String> {
+    let expected = "expected a name such as nas.lan, without a port, or * for every name";
+    if Hosts::is_name(text) { Ok(text.to_owned()) } else { Err(expected.to_owned()) }
 }
 
 fn mode(text: &str) -> Result<u32, String> {

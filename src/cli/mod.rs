@@ -16,6 +16,7 @@ mod exec;
 mod exit;
 mod hold;
 mod inherited;
+mod lab;
 mod listen;
 mod load;
 mod logging;
@@ -76,6 +77,9 @@ fn run(args: Args) -> Exit {
         Command::Doctor(doctor) => doctor::Options::from_args(*doctor)
             .map_err(Failure::usage_of("doctor"))
             .and_then(|options| doctor::run(&options)),
+        Command::Lab(args) => lab::run(args),
+        Command::LabOne(args) => lab::be_one(&args),
+        Command::LabHelper(args) => lab::be_helper(&args),
         Command::Load(load) => load::Options::from_args(*load).and_then(|options| {
             logging::init(args.verbosity.level(), number);
             load::run(options, args.verbosity.level())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use log::{info, warn};
 
-use super::args::{Model, ServeArgs};
+use super::args::{Model, ServeArgs, ServiceName};
 use super::exec::{MAX_JOBS, settle_framing, warn_of_shell};
 use super::exit::{Exit, Failure};
 use super::inherited::Inherited;
@@ -233,6 +233,8 @@ fn warn_of_system_limits(options: &Options) {
 fn check_framing(args: &ServeArgs) -> Result<(), String> {
     let max = max_frame(args);
     match &args.framing {
+        // It has messages of its own.
+        _ if args.service == ServiceName::Http => {}
         Framing::Raw => {
             for (name, given) in
                 [("--frame-timeout", args.frame_timeout.is_some()), ("--max-frame", args.max_frame.is_some())]

@@ -1,18 +1,20 @@
 //! The service asked for, made of the arguments: options checked with it, and a factory for the reactor.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use clap::ValueEnum;
 
 use super::args::{ServeArgs, ServiceName};
 use super::sink::Printer;
+use crate::address::Address;
 use crate::codec::{
     DEFAULT_MAX_FRAME, Decoder, Delimited, Encoder, Fixed, FrameError, Framing, LengthPrefixed, Lines, Raw,
 };
 use crate::services::{
-    Ack, AckConfig, DEFAULT_ACK, DEFAULT_REPLY, Discard, Echo, Greet, GreetConfig, OnReplied, Once,
-    OnceConfig, Sink, Source,
+    Ack, AckConfig, DEFAULT_ACK, DEFAULT_REPLY, Discard, Echo, Greet, GreetConfig, Hosts, Http, HttpConfig,
+    OnReplied, Once, OnceConfig, Root, Sink, Source,
 };
 use crate::session::{DatagramFactory, EachDatagram, Factory, Framed, Service, datagram_factory, factory};
 
@@ -92,6 +94,7 @@ pub(super) fn services(args: &ServeArgs, with_datagrams: bool) -> Result<Service
     let stream = match args.service {
         ServiceName::Source => source(args)?,
         ServiceName::Exec => super::exec::service(args)?,
+        ServiceName::Http => http(args)?,
         _ => choose(args, &hooks, Behind(args))?,
     };
     let datagrams = if with_datagrams { Some(choose(args, &hooks, Each)?) } else { None };
@@ -105,7 +108,7 @@ pub(super) fn max_frame(args: &ServeArgs) -> usize {
 
 /// Options that only some services know.
 fn check_options(args: &ServeArgs) -> Result<(), String> {
-    use ServiceName::{Ack, Discard, Exec, Greet, Once};
+    use ServiceName::{Ack, Discard, Exec, Greet, Http, Once};
     let exec = args.exec.given().map(|(option, given)| (option, given, &[Exec][..]));
     for (option, given, knowing) in exec.into_iter().chain([
         ("--banner", args.banner.is_some(), &[Greet][..]),
@@ -113,6 +116,9 @@ fn check_options(args: &ServeArgs) -> Result<(), String> {
         ("--reply", args.reply.is_some(), &[Ack, Once]),
         ("--print", args.print, &[Ack, Discard, Once]),
         ("--then-exit", args.then_exit, &[Once]),
+        ("--root", args.root.is_some(), &[Http]),
+        ("--host", !args.hosts.is_empty(), &[Http]),
+        ("--max-body", args.max_body.is_some(), &[Http]),
     ]) {
         if given && !knowing.contains(&args.service) {
             let service = args.service;
@@ -146,6 +152,40 @@ fn source(args: &ServeArgs) -> Result<Factory, String> {
     Ok(factory(|_| Source::default()))
 }
 
+fn http(args: &ServeArgs) -> Result<Factory, String> {
+    if args.framing != Framing::Raw {
+        return Err(format!(
+            "'--framing {}' cannot be used with 'serve http': HTTP says itself where its messages end; leave the option out",
+            args.framing
+        ));
+    }
+    if args.max_frame.is_some() {
+        return Err("'--max-frame' cannot be used with 'serve http': heads have fixed limits (docs/http.md), and bodies \
+                    --max-body"
+            .to_owned());
+    }
+    let defaults = HttpConfig::default();
+    let config = Arc::new(HttpConfig {
+        root: args.root.as_deref().map(open_root).transpose()?,
+        hosts: Hosts::new(args.hosts.clone()),
+        max_body: args.max_body.map_or(defaults.max_body, |size| size as u64),
+        patience: args.frame_timeout.map_or(defaults.patience, |limit| limit.0),
+        dates: defaults.dates,
+    });
+    // What connects to a Unix socket is no browser, and there is no name by which it was led here.
+    Ok(factory(move |peer| Http::new(Arc::clone(&config), !matches!(peer.local, Address::Unix(_)))))
+}
+
+fn open_root(path: &Path) -> Result<Root, String> {
+    let root = Root::open(path).map_err(|error| {
+        format!("'--root {}' cannot be served: {error}; expected a folder that may be read", path.display())
+    })?;
+    if !root.follows_links() {
+        log::warn!("this kernel has no openat2(2): symbolic links below --root are not followed");
+    }
+    Ok(root)
+}
+
 /// Makes the service asked for what `carrier` makes of it.
 fn choose<C: Carrier>(args: &ServeArgs, hooks: &Hooks, carrier: C) -> Result<C::Made, String> {
     match args.service {
@@ -154,7 +194,7 @@ fn choose<C: Carrier>(args: &ServeArgs, hooks: &Hooks, carrier: C) -> Result<C::
         ServiceName::Ack => ack(args, hooks, carrier),
         ServiceName::Discard => carrier.carry(Discard::new(hooks.sink()), &[]),
         ServiceName::Once if C::CONVERSES => once(args, hooks, carrier),
-        ServiceName::Once | ServiceName::Source | ServiceName::Exec => Err(format!(
+        ServiceName::Once | ServiceName::Source | ServiceName::Exec | ServiceName::Http => Err(format!(
             "'serve {}' needs connections: a datagram has no end it could be about; listen on tcp:// or unix:",
             args.service
         )),
@@ -289,7 +329,7 @@ mod tests {
         for name in ["echo", "greet", "ack", "discard"] {
             assert!(services(&args(&[name]), true).unwrap().datagrams.is_some(), "{name}");
         }
-        for name in ["once", "source"] {
+        for name in ["once", "source", "http"] {
             let error = services(&args(&[name]), true).err().unwrap();
             assert!(error.contains(&format!("'serve {name}' needs connections")), "{error}");
         }
@@ -297,7 +337,7 @@ mod tests {
 
     #[test]
     fn every_service_is_made_for_connections() {
-        for name in ["echo", "greet", "ack", "discard", "once", "source"] {
+        for name in ["echo", "greet", "ack", "discard", "once", "source", "http"] {
             assert!(services(&args(&[name]), false).is_ok(), "{name}");
         }
         for (name, framing) in [("ack", "fixed:9"), ("once", "fixed:10"), ("discard", "fixed:1")] {

@@ -34,10 +34,29 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
                 pass.clear_output();
             }
         }
-        if pass.queued() > 0 {
+        if pass.queued() > 0 && !self.write_replies(pass) {
             self.write_pass(input, pass);
         }
         self.session.is_plain()
+    }
+
+    /// The other plain case: nothing is sent back as it was read, and the kernel takes all the replies. Says whether it did.
+    #[inline]
+    fn write_replies(&mut self, pass: &mut Pass) -> bool {
+        let len = pass.replies.len();
+        let simple = len == pass.queued() && self.session.is_plain();
+        if !simple || !self.ready.has(Readiness::WRITABLE) {
+            return false;
+        }
+        let written = self.stream.write(&pass.replies);
+        if matches!(written, Ok(count) if count == len) {
+            pass.traffic_mut().bytes_out += len as u64;
+            pass.clear_output();
+            return true;
+        }
+        let written = attempt_again(written, || self.stream.write(&pass.replies));
+        self.after_write(written, pass);
+        false
     }
 
     #[cold]

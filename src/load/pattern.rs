@@ -7,7 +7,7 @@
 use std::fmt;
 
 /// Bytes beyond one period, so that this many in a row can be taken from anywhere.
-const PAD: usize = 64 * 1024;
+pub(super) const PAD: usize = 64 * 1024;
 
 /// Two primes: a message is never as long as both of them, or a multiple.
 const PERIODS: [usize; 2] = [65_521, 65_519];

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::pattern::{Origin, Pattern};
+use super::pattern::{self, Origin, Pattern};
 use super::plan::{Content, Exchange, Protocol};
 use crate::codec::{Codec, Encoder, FrameError, Framing};
 
@@ -85,6 +85,17 @@ impl Script {
     #[inline]
     const fn is_plain(&self) -> bool {
         self.codec.is_none() && !matches!(self.protocol, Protocol::Greet)
+    }
+
+    /// Whether a request comes back as it is, and is no longer than what is taken from the pattern at once.
+    pub(super) const fn is_echoed_whole(&self) -> bool {
+        self.is_plain() && matches!(self.protocol, Protocol::Echo) && self.size <= pattern::PAD
+    }
+
+    /// A request, and its answer, where [`is_echoed_whole`](Self::is_echoed_whole) holds.
+    #[inline(always)]
+    pub(super) fn plain(&self, connection: u32, seq: u64) -> &[u8] {
+        self.pattern.slice(connection, seq * self.size as u64, self.size)
     }
 
     /// Appends request number `seq` to `out`, piece by piece.

@@ -126,6 +126,8 @@ pub(super) struct Shared {
     pub(super) connections: usize,
     pub(super) pipeline: u64,
     pub(super) verify: bool,
+    /// Each connection has one request under way, sent as soon as the last is answered, and answered with its own bytes.
+    pub(super) is_straight: bool,
     /// Nanoseconds; [`NEVER`] without one.
     pub(super) timeout: u64,
     pub(super) lifetime: u64,
@@ -156,7 +158,9 @@ pub(super) struct Shared {
 impl Shared {
     /// Nothing is open, sent or counted yet, and there is no end of requests.
     pub(super) fn new(script: Script, time: Time, plan: &Plan, slots: Option<Slots>) -> Self {
+        let is_straight = slots.is_none() && plan.pipeline <= 1 && plan.verify && script.is_echoed_whole();
         Self {
+            is_straight,
             script,
             time,
             slots,

@@ -7,6 +7,8 @@ mod echo;
 #[cfg(feature = "exec")]
 mod exec;
 mod greet;
+#[cfg(feature = "http")]
+mod http;
 mod line_end;
 mod once;
 mod sink;
@@ -21,6 +23,8 @@ pub use self::exec::{
     Refusals, STATUS, STDERR, STDOUT, split_words, wire_status,
 };
 pub use self::greet::{Greet, GreetConfig};
+#[cfg(feature = "http")]
+pub use self::http::{DEFAULT_MAX_BODY, Hosts, Http, HttpConfig, Root};
 pub use self::once::{DEFAULT_REPLY, OnReplied, Once, OnceConfig};
 pub use self::sink::Sink;
 pub use self::source::Source;

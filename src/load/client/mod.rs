@@ -2,6 +2,7 @@
 
 mod receive;
 mod send;
+mod straight;
 
 use std::rc::Rc;
 
@@ -108,6 +109,10 @@ impl Protocol for Client {
     #[inline]
     fn on_bytes(&mut self, input: &[u8], cx: &mut Context<'_>) -> Result<Step, ProtocolError> {
         let Self { shared, line } = self;
+        if shared.is_straight && line.is_answered_by(shared, input) {
+            line.turn_around(shared, cx);
+            return Ok(Step::consumed(input.len()));
+        }
         let used = line.take(shared, input, cx);
         Ok(Step::consumed(used))
     }

@@ -125,8 +125,8 @@ impl Protocol for ExecRaw {
         if input.starts_with(OK) {
             cx.write(&mem::take(output));
             self.state = State::Idle;
-            // The wake-up asked for would keep the conversation busy for as long.
-            cx.wake_at(cx.now());
+            // Pending, it would keep the conversation busy for as long.
+            cx.cancel_wake();
             return Ok(Step::consumed(OK.len()));
         }
         if OK.starts_with(input) { Ok(Step::NeedMore) } else { Err(ProtocolError::Violation("expected OK")) }

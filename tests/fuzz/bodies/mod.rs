@@ -4,6 +4,7 @@
 
 pub mod codecs;
 pub mod datagrams;
+pub mod http;
 pub mod input;
 #[path = "../../support/reference.rs"]
 pub mod reference;
