@@ -22,6 +22,7 @@ pub mod histogram;
 pub mod hold;
 #[cfg(feature = "http")]
 pub mod http;
+pub mod job;
 pub mod kernel;
 #[cfg(feature = "lab")]
 pub mod lab;

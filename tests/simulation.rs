@@ -71,6 +71,7 @@ fn assert_runs_are_worth_their_name(sum: &Report, runs: u64) {
         return;
     }
     assert!(sum.datagrams.received >= 8 * runs, "fewer than 8 datagrams a run: {sum:?}");
+    assert!(10 * sum.jobs >= runs && 100 * sum.jobs_abandoned >= runs, "too few children: {sum:?}");
     let udp = &sum.datagrams;
     for (name, count) in [
         ("sent", udp.sent),
@@ -239,6 +240,9 @@ planted_bugs! {
     planted_bug_held_reply_forgotten: HeldReplyForgotten within 100,
     planted_bug_datagram_drain_hasty: DatagramDrainHasty within 100,
     planted_bug_kernel_drops_forgotten: KernelDropsForgotten within 100,
+    planted_bug_child_resume_forgotten: ChildResumeForgotten within 100,
+    planted_bug_child_end_hasty: ChildEndHasty within 100,
+    planted_bug_child_forgotten: ChildForgotten within 100,
 }
 
 // ------------------------------------------------------------------------------------------ tiny worlds

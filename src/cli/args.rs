@@ -8,12 +8,14 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use super::call::{self, CallArgs};
 use super::doctor::{self, DoctorArgs};
+use super::exec::{ExecArgs, ServeFraming};
 use super::get::{self, GetArgs};
 use super::hold::{self, HoldArgs};
 use super::lab::{self, LabArgs, OneArgs};
 use super::load::{self, LoadArgs};
 use super::logging::Verbosity;
 use super::named::Listen;
+use super::run::{self, RunArgs};
 use super::text;
 use super::units::{self, SizeLimit, TimeLimit};
 use crate::codec::{Framing, TextEncoding};
@@ -100,6 +102,10 @@ pub(super) enum Command {
     #[command(long_about = load::ABOUT)]
     #[command(after_help = load::EXAMPLES, after_long_help = format!("{}\n\n{}", load::EXAMPLES, load::EXIT_CODES))]
     Load(Box<LoadArgs>),
+    /// Run a command that 'oneloop serve exec' offers
+    #[command(long_about = run::ABOUT)]
+    #[command(after_help = run::EXAMPLES, after_long_help = format!("{}\n\n{}", run::EXAMPLES, run::EXIT_CODES))]
+    Run(Box<RunArgs>),
     /// Open many connections, hold them idle, and see which survive
     #[command(long_about = hold::ABOUT)]
     #[command(after_help = hold::EXAMPLES, after_long_help = format!("{}\n\n{UNITS}\n\n{}", hold::EXAMPLES, hold::EXIT_CODES))]
@@ -131,6 +137,8 @@ pub(super) enum ServiceName {
     Discard,
     /// Sends bytes without an end, byte k being k modulo 251, and discards what it is sent
     Source,
+    /// Runs commands that were allowed by name, for 'oneloop run' and the tutorials' clients
+    Exec,
     /// HTTP/1.1: /plaintext, /json, /bytes/N, /delay/MS, /echo, and with --root the files of a folder; docs/http.md
     Http,
 }
@@ -177,12 +185,17 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "COUNT", value_parser = units::count, allow_hyphen_values = true)]
     pub(super) workers: Option<usize>,
 
-    /// Where a message ends: raw, lines, delimited:TEXT, fixed:N, len16, len32 or len32le
+    /// Where a message ends: raw, lines, delimited:TEXT, fixed:N, len16, len32 or len32le [default: raw; exec: len32]
     ///
     /// raw: what one read returned. lines: LF or CRLF. delimited:TEXT: TEXT, in which \n, \r, \t, \0, \\ and
     /// \xNN are understood. fixed:N: exactly N bytes. len16, len32: after a big-endian length of 2 or 4
-    /// bytes. len32le: after a signed little-endian length of 4 bytes.
-    #[arg(long, value_name = "FRAMING", allow_hyphen_values = true, default_value_t = Framing::Raw)]
+    /// bytes. len32le: after a signed little-endian length of 4 bytes. exec knows len32, its own protocol, and len32le and
+    /// length-ok for the tutorials' clients.
+    #[arg(long = "framing", value_name = "FRAMING", allow_hyphen_values = true)]
+    pub(super) framing_name: Option<ServeFraming>,
+
+    /// What `framing_name` means for the service.
+    #[arg(skip = Framing::Raw)]
     pub(super) framing: Framing,
 
     /// What is sent when a connection begins [default: nothing]
@@ -214,6 +227,9 @@ pub(super) struct ServeArgs {
     /// What clients send passes through as it is.
     #[arg(long, value_name = "NAME", value_parser = text::encoding, allow_hyphen_values = true, help_heading = "Greet, ack, discard and once")]
     pub(super) encoding: Option<TextEncoding>,
+
+    #[command(flatten)]
+    pub(super) exec: ExecArgs,
 
     /// Serve the files in this folder: nothing outside it, nothing hidden, no listings
     #[arg(long, value_name = "DIR", help_heading = "HTTP only")]

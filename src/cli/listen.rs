@@ -181,10 +181,10 @@ fn defaults(args: &ServeArgs) -> Vec<Address> {
 }
 
 const fn has_datagram_form(service: ServiceName) -> bool {
-    use ServiceName::{Ack, Discard, Echo, Greet, Http, Once, Source};
+    use ServiceName::{Ack, Discard, Echo, Exec, Greet, Http, Once, Source};
     match service {
         Echo | Greet | Ack | Discard => true,
-        Once | Source | Http => false,
+        Once | Source | Exec | Http => false,
     }
 }
 

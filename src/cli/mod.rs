@@ -13,6 +13,7 @@ mod audit;
 mod call;
 mod checkup;
 mod doctor;
+mod exec;
 mod exit;
 mod get;
 mod hold;
@@ -24,6 +25,7 @@ mod logging;
 mod member;
 mod model;
 mod named;
+mod run;
 mod serve;
 mod services;
 mod signals;
@@ -50,6 +52,9 @@ use crate::os::descriptors::close_inherited_on_exec;
 #[must_use]
 pub fn main() -> ExitCode {
     close_inherited_on_exec();
+    if let Some(code) = exec::launched() {
+        return code;
+    }
     let exit = match Args::try_parse() {
         Ok(args) => run(args),
         Err(message) => answer(&message),
@@ -89,6 +94,12 @@ fn run(args: Args) -> Exit {
             logging::init(args.verbosity.level(), number);
             load::run(options, args.verbosity.level())
         }),
+        Command::Run(run) => {
+            run::Options::from_args(*run).map_err(Failure::usage_of("run")).and_then(|options| {
+                logging::init(args.verbosity.level(), number);
+                run::run(&options)
+            })
+        }
         Command::Hold(hold) => {
             hold::Options::from_args(*hold).map_err(Failure::usage_of("hold")).and_then(|options| {
                 logging::init(args.verbosity.level(), number);

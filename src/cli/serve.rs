@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use log::{info, warn};
 
 use super::args::{Model, ServeArgs, ServiceName};
+use super::exec::{MAX_JOBS, settle_framing, warn_of_shell};
 use super::exit::{Exit, Failure};
 use super::inherited::Inherited;
 use super::listen::{Plan, announce};
@@ -47,6 +48,9 @@ pub(super) struct Options {
     workers: usize,
     /// The service ends the server by itself.
     then_exit: bool,
+    /// Commands that may run at once.
+    max_jobs: usize,
+    allows_shell: bool,
 }
 
 impl Options {
@@ -70,7 +74,8 @@ impl Options {
     ///
     /// # Errors
     /// Arguments that cannot be kept together: which, why, and what would be accepted.
-    pub(super) fn from_args(args: ServeArgs) -> Result<Self, String> {
+    pub(super) fn from_args(mut args: ServeArgs) -> Result<Self, String> {
+        settle_framing(&mut args)?;
         let plan = Plan::from_args(&args)?;
         check_framing(&args)?;
         check_model(&args)?;
@@ -89,6 +94,8 @@ impl Options {
             stats_interval: args.stats_interval.0,
             workers: args.workers.unwrap_or(1),
             then_exit: args.then_exit,
+            max_jobs: args.exec.max_jobs.unwrap_or(MAX_JOBS),
+            allows_shell: args.exec.allow_shell,
         })
     }
 
@@ -108,6 +115,7 @@ impl Options {
             max_connections,
             over_limit,
             max_per_address: self.max_per_address,
+            max_jobs: self.max_jobs,
             any_source_port: self.any_source_port,
             drain: self.drain,
             stats_interval: self.stats_interval,
@@ -164,6 +172,9 @@ fn serve(
 ) -> Result<Exit, Failure> {
     log_open_files(raise_open_files());
     warn_of_system_limits(&options);
+    if options.allows_shell {
+        warn_of_shell();
+    }
     let config = options.config();
     if options.model != Model::Iterative {
         let (max, newcomers) = (config.max_connections, config.over_limit.effect());

@@ -97,6 +97,7 @@ pub(super) fn services(args: &ServeArgs, with_datagrams: bool) -> Result<Service
     let hooks = Hooks::from_args(args);
     let stream = match args.service {
         ServiceName::Source => source(args)?,
+        ServiceName::Exec => super::exec::service(args)?,
         ServiceName::Http => http(args)?,
         _ => choose(args, &hooks, Behind(args))?,
     };
@@ -111,8 +112,9 @@ pub(super) fn max_frame(args: &ServeArgs) -> usize {
 
 /// Options that only some services know.
 fn check_options(args: &ServeArgs) -> Result<(), String> {
-    use ServiceName::{Ack, Discard, Greet, Http, Once};
-    for (option, given, knowing) in [
+    use ServiceName::{Ack, Discard, Exec, Greet, Http, Once};
+    let exec = args.exec.given().map(|(option, given)| (option, given, &[Exec][..]));
+    for (option, given, knowing) in exec.into_iter().chain([
         ("--banner", args.banner.is_some(), &[Greet][..]),
         ("--delay", args.delay.is_some(), &[Greet]),
         ("--reply", args.reply.is_some(), &[Ack, Once]),
@@ -122,7 +124,7 @@ fn check_options(args: &ServeArgs) -> Result<(), String> {
         ("--root", args.root.is_some(), &[Http]),
         ("--host", !args.hosts.is_empty(), &[Http]),
         ("--max-body", args.max_body.is_some(), &[Http]),
-    ] {
+    ]) {
         if given && !knowing.contains(&args.service) {
             let service = args.service;
             return Err(format!(
@@ -214,7 +216,7 @@ fn choose<C: Carrier>(args: &ServeArgs, hooks: &Hooks, carrier: C) -> Result<C::
         ServiceName::Ack => ack(args, hooks, carrier),
         ServiceName::Discard => carrier.carry(Discard::new(hooks.sink::<C>(args)), &[]),
         ServiceName::Once if C::CONVERSES => once(args, hooks, carrier),
-        ServiceName::Once | ServiceName::Source | ServiceName::Http => Err(format!(
+        ServiceName::Once | ServiceName::Source | ServiceName::Exec | ServiceName::Http => Err(format!(
             "'serve {}' needs connections: a datagram has no end it could be about; listen on tcp:// or unix:",
             args.service
         )),

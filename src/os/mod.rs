@@ -1,5 +1,7 @@
 //! What the operating system is asked for besides the poll: sockets and their options, limits, names of hosts.
 
+#[cfg(all(feature = "exec", target_os = "linux"))]
+pub mod children;
 pub mod datagrams;
 #[cfg(feature = "cli")]
 pub mod descriptors;

@@ -18,6 +18,7 @@ mod datagrams;
 mod deadlines;
 mod drain;
 mod handle;
+mod jobs;
 mod memory;
 mod mio_kernel;
 mod panics;
@@ -46,6 +47,7 @@ use self::addresses::Addresses;
 use self::connect::Connecting;
 use self::deadlines::Deadlines;
 use self::drain::State;
+use self::jobs::Running;
 use self::memory::Shortage;
 use self::scratch::Scratch;
 use self::slots::{Slots, key_of};
@@ -72,6 +74,8 @@ enum Slot<K: Kernel> {
     Connecting(Box<Connecting<K>>),
     Listener(Box<Listening<K>>),
     Port(Box<Port<K::Datagrams>>),
+    /// A child process. Empty while it is served.
+    Job(Option<Box<Running>>),
 }
 
 /// The slot is in the queue of those who wait for their turn.
@@ -144,6 +148,8 @@ pub struct Reactor<K: Kernel = MioKernel> {
     next_report: Option<Tick>,
     warnings: Warnings,
     shared: datagrams::Shared,
+    /// Child processes under way, those included that nobody listens to any more.
+    jobs: usize,
     /// Set when a listener or the poll has become unusable.
     fatal: Option<Error>,
     /// A panic in a user's code ends one conversation: while [`run`](Self::run) runs.
@@ -192,6 +198,7 @@ impl<K: Kernel> Reactor<K> {
             next_report,
             warnings: Warnings::default(),
             shared,
+            jobs: 0,
             fatal: None,
             shields: false,
         }

@@ -83,8 +83,14 @@ impl<K: Kernel> Reactor<K> {
                     connection.stream().address()
                 );
                 connection.session_mut().forget(&mut self.pass);
+                let child = connection.session().child();
                 self.drop_panicked(token);
+                if let Some(child) = child {
+                    self.abandon_job(child);
+                }
             }
+            // What is done about a child for a connection is shielded in that connection's name.
+            Some(Slot::Job(_)) => error!("a job of token {} panicked: it is a bug of the loop", token.0),
             Some(Slot::Connecting(_)) | None => self.drop_panicked(token),
         }
     }

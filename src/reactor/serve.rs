@@ -79,7 +79,8 @@ impl<K: Kernel> Reactor<K> {
             Slot::Peer(connection) => connection.note(ready),
             Slot::Connecting(connecting) => connecting.note(ready),
             Slot::Port(port) => port.note(ready),
-            Slot::Listener(_) => {}
+            Slot::Job(Some(running)) => running.note(),
+            Slot::Job(None) | Slot::Listener(_) => {}
         }
     }
 
@@ -98,6 +99,7 @@ impl<K: Kernel> Reactor<K> {
             }
             Slot::Listener(_) => self.serve_listener(token),
             Slot::Port(_) => self.serve_port(token, ready, due),
+            Slot::Job(_) => self.serve_job(token, ready, due),
             Slot::Connecting(connecting) => {
                 connecting.note(ready);
                 self.serve_connecting(token, due);
@@ -128,6 +130,9 @@ impl<K: Kernel> Reactor<K> {
             return self.close(token, None);
         }
         self.arrange(token, progress, unarmed);
+        if progress != Progress::Idle {
+            self.tend_child(token);
+        }
         if self.pass.memory.is_over() {
             self.keep_limit();
         }
@@ -168,6 +173,8 @@ impl<K: Kernel> Reactor<K> {
             connection.session_mut().forget(&mut self.pass);
         }
         connection.session_mut().handle_closed(reason, &mut self.pass);
+        let has_child = connection.session().has_child();
+        let child = if has_child { connection.session_mut().take_child() } else { None };
         if log_enabled!(Level::Debug) {
             log_close::<K>(connection, token, reason);
         }
@@ -179,6 +186,9 @@ impl<K: Kernel> Reactor<K> {
         }
         self.remove(token);
         self.count_close(reason);
+        if let Some(child) = child {
+            self.abandon_job(child);
+        }
         if let Some(addresses) = &mut self.addresses
             && !planted::<K>(Planted::AddressEndForgotten)
         {

@@ -6,6 +6,7 @@
 use std::ops::Range;
 use std::time::{Instant, SystemTime};
 
+use super::child::ChildSpec;
 use super::clock::{Clock, Now};
 use super::close_reason::{CloseReason, ProtocolError};
 use super::datagram::DatagramTraffic;
@@ -33,6 +34,7 @@ pub struct Traffic {
 pub(crate) struct Requests {
     pub(crate) wake: Option<Instant>,
     pub(crate) error: Option<ProtocolError>,
+    pub(crate) spawn: Option<Box<ChildSpec>>,
 }
 
 impl Requests {
@@ -41,6 +43,7 @@ impl Requests {
     pub(crate) const CLOSE: u8 = 4;
     pub(crate) const WRITABLE: u8 = 8;
     pub(crate) const ERROR: u8 = 16;
+    pub(crate) const SPAWN: u8 = 32;
 }
 
 impl Traffic {

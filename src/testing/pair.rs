@@ -6,7 +6,7 @@ use crate::address::Address;
 use crate::attempt::Failure;
 use crate::connection::{Connection, Progress};
 use crate::kernel::Readiness;
-use crate::session::{Clock, CloseReason, Limits, Pass, Protocol};
+use crate::session::{ChildEvent, ChildSpec, Clock, CloseReason, Limits, Pass, Protocol};
 
 use super::ScriptedStream;
 
@@ -24,6 +24,7 @@ pub struct SessionPair<P> {
     closed: Option<CloseReason>,
     /// When memory has been short for too long, if it is.
     short_until: Option<Instant>,
+    spawned: Option<ChildSpec>,
 }
 
 impl<P: Protocol> SessionPair<P> {
@@ -53,6 +54,7 @@ impl<P: Protocol> SessionPair<P> {
             scratch: vec![0; 64 * 1024],
             closed: None,
             short_until: None,
+            spawned: None,
         };
         pair.settle(progress);
         pair
@@ -110,6 +112,26 @@ impl<P: Protocol> SessionPair<P> {
             self.settle(progress);
         }
         self.take_output()
+    }
+
+    /// The program that the protocol has asked for since the last call: it counts as running.
+    pub fn take_spawned(&mut self) -> Option<ChildSpec> {
+        self.spawned.take()
+    }
+
+    /// The child has something to tell. Returns what the protocol has written since the last call.
+    pub fn child(&mut self, event: ChildEvent<'_>) -> Vec<u8> {
+        if self.closed.is_none() {
+            self.connection.handle_child(event, &mut self.pass);
+            let progress = self.connection.go_on(&mut self.scratch, &mut self.pass);
+            self.settle(progress);
+        }
+        self.take_output()
+    }
+
+    /// Whether the child may be heard; a driver does not read its pipes otherwise.
+    pub fn wants_child_output(&self) -> bool {
+        self.closed.is_none() && self.connection.session().wants_child_output()
     }
 
     /// The server begins to drain.
@@ -199,6 +221,10 @@ impl<P: Protocol> SessionPair<P> {
 
     fn settle_connection(&mut self, mut progress: Progress) {
         loop {
+            if let Some(spec) = self.connection.session_mut().poll_spawn() {
+                self.connection.session_mut().handle_spawned(0);
+                self.spawned = Some(*spec);
+            }
             // One chunk is a short read, behind which a kernel has nothing: the next has arrived just after.
             if progress == Progress::Blocked || progress == Progress::Idle {
                 if !self.connection.stream().has_input() || !self.connection.session().wants_read() {
