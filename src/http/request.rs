@@ -196,11 +196,7 @@ impl<'a> Request<'a> {
         let (name, value) = (field.name, field.value);
         let is = |wanted: &str| name.eq_ignore_ascii_case(wanted);
         match name.len() {
-            4 if is_host(name) => {
-                if self.host.replace(value).is_some() {
-                    return Err(HeadError::Malformed("more than one Host"));
-                }
-            }
+            4 if is_host(name) => return self.read_host(value),
             // Two are none that we know.
             5 if is("range") => self.range = if self.range.is_none() { Some(value) } else { Some(b"") },
             6 if is("expect") => self.expect = self.expect.and(value),
@@ -213,6 +209,14 @@ impl<'a> Request<'a> {
             _ => {}
         }
         Ok(())
+    }
+
+    #[inline]
+    fn read_host(&mut self, value: &'a [u8]) -> Result<(), HeadError> {
+        match self.host.replace(value) {
+            None => Ok(()),
+            Some(_) => Err(HeadError::Malformed("more than one Host")),
+        }
     }
 }
 

@@ -79,7 +79,7 @@ fn parse(text: &[u8], size: u64) -> Option<Part> {
         return Some(if count == 0 { Part::None } else { Part::Bytes(size - count..size) });
     }
     let first = number(first)?;
-    let end = if last.is_empty() { size } else { number(last)?.checked_add(1).unwrap_or(u64::MAX) };
+    let end = if last.is_empty() { size } else { number(last)?.saturating_add(1) };
     if end <= first && !last.is_empty() {
         return None;
     }

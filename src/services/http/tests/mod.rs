@@ -1,7 +1,7 @@
 //! Conversations without a socket: what is answered, byte by byte, and when a connection ends.
 
-use std::fs;
-use std::path::PathBuf;
+mod bodies;
+mod files;
 
 use super::*;
 use crate::address::Address;
@@ -216,22 +216,6 @@ fn a_pipeline_is_answered_in_order_wherever_it_is_cut() {
 }
 
 #[test]
-fn a_client_that_waits_is_told_to_go_on_and_one_that_does_not_is_not() {
-    let head = "POST /echo HTTP/1.1\r\nHost: nas\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n";
-    let mut waits = pair();
-    let heard = String::from_utf8(waits.send(head.as_bytes())).unwrap();
-    assert!(heard.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"), "{heard}");
-    assert_eq!(waits.send(b"ab"), b"ab");
-    assert_eq!(hear(&format!("{head}ab")), (echoed("ab"), false));
-    let old = head.replace("1.1\r\n", "1.0\r\n");
-    assert!(!hear(&old).0.contains("100 Continue"));
-    let mut refused = pair();
-    let head = head.replace("POST /echo", "GET /json");
-    assert_eq!(refused.send(head.as_bytes()), b"HTTP/1.1 100 Continue\r\n\r\n");
-    assert_eq!(refused.send(b"ab"), ok("application/json", "{\"message\":\"Hello, World!\"}").as_bytes());
-}
-
-#[test]
 fn delays_keep_the_order_of_a_pipeline() {
     let mut pair = pair();
     let sent = [get("/delay/500", ""), get("/plaintext", "")].concat();
@@ -303,56 +287,6 @@ fn a_head_that_does_not_come_is_given_up_with_a_word() {
 }
 
 #[test]
-fn a_body_must_move_but_need_not_hurry() {
-    let config = HttpConfig { max_body: 1 << 20, ..config() };
-    let start = |path: &str| {
-        let mut pair = pair_with(config.clone(), Limits::default());
-        let head = format!("POST {path} HTTP/1.1\r\nHost: nas\r\nContent-Length: 100000\r\n\r\n");
-        pair.send(head.as_bytes());
-        pair.send(b"x");
-        pair
-    };
-    let mut steady = start("/plaintext");
-    for _ in 0..6 {
-        steady.send(&[b'x'; 15_000]);
-        assert_eq!(steady.advance(Duration::from_secs(30)), b"");
-    }
-    let heard = steady.send(&[b'x'; 9_999]);
-    assert_eq!(split(std::str::from_utf8(&heard).unwrap()).0, "405");
-    // Nothing is left of its timer.
-    assert_eq!(steady.advance(Duration::from_secs(3000)), b"");
-    assert_eq!(steady.close_reason(), None);
-
-    for (path, status) in [("/plaintext", Some("408")), ("/echo", None)] {
-        let mut slow = start(path);
-        for _ in 0..29 {
-            slow.send(&[b'x'; 400]);
-            let _ = slow.advance(Duration::from_secs(1));
-            assert!(!slow.is_write_shut());
-        }
-        let heard = String::from_utf8(slow.advance(Duration::from_secs(2))).unwrap();
-        assert_eq!(status, (!heard.is_empty()).then(|| split(&heard).0), "{path}");
-        assert!(slow.is_write_shut(), "{path}");
-    }
-}
-
-#[test]
-fn a_client_that_does_not_take_its_echo_is_not_called_slow() {
-    let config = HttpConfig { max_body: 1 << 30, ..config() };
-    let limits = Limits { write: None, ..Limits::default() };
-    let mut pair = pair_with(config, limits);
-    pair.set_room(0);
-    pair.send(b"POST /echo HTTP/1.1\r\nHost: nas\r\nContent-Length: 200000\r\n\r\n");
-    for _ in 0..4 {
-        pair.send(&[b'x'; 50_000]);
-    }
-    pair.advance(Duration::from_secs(600));
-    assert!(pair.buffered() < 200_000 && !pair.is_write_shut());
-    let heard = pair.set_room(usize::MAX);
-    assert!(heard.ends_with(&[b'x'; 200_000]));
-}
-
-#[test]
 fn a_drain_tells_the_last_answer_so_and_answers_what_was_sent() {
     let mut pair = pair();
     pair.stop();
@@ -376,123 +310,4 @@ fn without_a_clock_no_date_is_said() {
         assert_eq!(heard, hear(&sent).0.replace(DATE, ""));
         assert!(!heard.contains("Date:"), "{heard}");
     }
-}
-
-struct Tree(PathBuf);
-
-impl Tree {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("oneloop-http-{}-{name}", std::process::id()));
-        fs::create_dir_all(path.join("sub/deep")).unwrap();
-        fs::write(path.join("a.txt"), "0123456789").unwrap();
-        fs::write(path.join("empty.css"), "").unwrap();
-        fs::write(path.join("sub/index.html"), "<p>sub").unwrap();
-        fs::write(path.join(".env"), "secret").unwrap();
-        Self(path)
-    }
-
-    fn pair(&self) -> SessionPair<Http> {
-        let root = Some(Root::open(&self.0).unwrap());
-        pair_with(HttpConfig { root, ..config() }, Limits::default())
-    }
-
-    fn hear(&self, path: &str, fields: &str) -> String {
-        String::from_utf8(self.pair().send(get(path, fields).as_bytes())).unwrap()
-    }
-}
-
-impl Drop for Tree {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-#[test]
-fn files_folders_and_what_is_neither() {
-    let tree = Tree::new("files");
-    for (path, status, body) in [
-        ("/a.txt", "200", "0123456789"),
-        ("/a.txt?x=/../y", "200", "0123456789"),
-        ("/%61.txt", "200", "0123456789"),
-        ("/empty.css", "200", ""),
-        ("/sub/", "200", "<p>sub"),
-        ("/plaintext", "200", "Hello, World!"),
-        ("/sub/deep/", "404", "there is no such file\n"),
-        ("/none", "404", "there is no such file\n"),
-        ("/a.txt/", "404", "there is no such file\n"),
-        ("/.env", "404", "there is no such file\n"),
-        ("/%2eenv", "404", "there is no such file\n"),
-        ("//a.txt", "404", "there is no such file\n"),
-        ("/../a.txt", "400", "a path with . or .. in it\n"),
-        ("/%2e%2e/a.txt", "400", "a path with . or .. in it\n"),
-        ("/sub%2findex.html", "400", "an encoded slash in the path\n"),
-        ("/a.txt%00", "400", "a NUL in the path\n"),
-    ] {
-        let answer = tree.hear(path, "");
-        assert_eq!(split(&answer), (status, body), "{path}");
-    }
-    let moved = tree.hear("/sub", "");
-    assert!(split(&moved).0 == "301" && moved.contains("\r\nLocation: /sub/\r\n"), "{moved}");
-    assert!(
-        tree.hear("/", "").contains("oneloop serve http"),
-        "no index, so the page that says what there is"
-    );
-    assert!(tree.hear("/a.txt", "").contains("Content-Type: text/plain; charset=utf-8\r\n"));
-    fs::write(tree.0.join("index.html"), "<p>mine").unwrap();
-    assert_eq!(split(&tree.hear("/", "")).1, "<p>mine");
-}
-
-#[test]
-fn parts_and_conditions_of_a_file() {
-    let tree = Tree::new("parts");
-    let whole = tree.hear("/a.txt", "");
-    let field = |name: &str| {
-        let line = whole.lines().find(|line| line.starts_with(name)).unwrap();
-        line[name.len() + 2..].to_owned()
-    };
-    let (tag, modified) = (field("ETag"), field("Last-Modified"));
-    for (fields, status, body) in [
-        ("Range: bytes=2-4\r\n".to_owned(), "206", "234"),
-        ("Range: bytes=-3\r\n".into(), "206", "789"),
-        (format!("Range: bytes=8-\r\nIf-Range: {tag}\r\n"), "206", "89"),
-        ("Range: bytes=8-\r\nIf-Range: \"x\"\r\n".into(), "200", "0123456789"),
-        ("Range: bytes=10-\r\n".into(), "416", "the file has no such part\n"),
-        ("Range: bytes=0-1,3-4\r\n".into(), "200", "0123456789"),
-        (format!("If-Modified-Since: {modified}\r\n"), "304", ""),
-        (format!("If-None-Match: {tag}\r\n"), "304", ""),
-        ("If-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT\r\n".into(), "200", "0123456789"),
-    ] {
-        let answer = tree.hear("/a.txt", &fields);
-        assert_eq!(split(&answer), (status, body), "{fields}");
-    }
-    assert!(tree.hear("/a.txt", "Range: bytes=2-4\r\n").contains("Content-Range: bytes 2-4/10\r\n"));
-    assert!(tree.hear("/a.txt", "Range: bytes=99-\r\n").contains("Content-Range: bytes */10\r\n"));
-    let head = get("/a.txt", "Range: bytes=2-4\r\n").replace("GET", "HEAD");
-    let answer = String::from_utf8(tree.pair().send(head.as_bytes())).unwrap();
-    assert!(split(&answer) == ("200", "") && answer.contains("Content-Length: 10\r\n"));
-}
-
-#[test]
-fn a_large_file_is_sent_as_it_is_taken_and_one_that_shrinks_ends_early() {
-    let tree = Tree::new("large");
-    let content: Vec<u8> = (0..1_000_000_u32).flat_map(u32::to_le_bytes).collect();
-    fs::write(tree.0.join("large.bin"), &content).unwrap();
-    let mut pair = tree.pair();
-    pair.set_room(100_000);
-    let mut heard = pair.send(get("/large.bin", "").as_bytes());
-    while heard.len() < content.len() {
-        assert!(pair.buffered() <= 66 * 1024);
-        heard.extend(pair.set_room(100_000));
-        heard.extend(pair.advance(Duration::from_millis(2)));
-    }
-    heard.extend(pair.set_room(usize::MAX));
-    assert!(heard.ends_with(&content));
-
-    let mut pair = tree.pair();
-    pair.set_room(100_000);
-    pair.send(get("/large.bin", "").as_bytes());
-    fs::write(tree.0.join("large.bin"), "short").unwrap();
-    pair.set_room(usize::MAX);
-    pair.advance(Duration::from_millis(2));
-    assert!(pair.is_write_shut(), "what was promised cannot be sent");
 }
