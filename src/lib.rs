@@ -6,6 +6,8 @@
 
 pub mod address;
 pub mod attempt;
+#[cfg(feature = "lab")]
+pub mod audit;
 mod batch;
 pub mod client;
 pub mod codec;
@@ -39,3 +41,8 @@ pub mod cli;
 pub use self::address::Address;
 pub use self::error::Error;
 pub use self::reactor::{Config, Reactor};
+
+/// The Rust of docs/from-python.md, compiled and run as the other examples are.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/from-python.md")]
+mod from_python {}

@@ -13,9 +13,10 @@ use super::hold::{self, HoldArgs};
 use super::lab::{self, LabArgs, OneArgs};
 use super::load::{self, LoadArgs};
 use super::logging::Verbosity;
+use super::named::Listen;
+use super::text;
 use super::units::{self, SizeLimit, TimeLimit};
-use crate::address::Address;
-use crate::codec::Framing;
+use crate::codec::{Framing, TextEncoding};
 use crate::fleet::Ticket;
 use crate::services::Hosts;
 
@@ -158,10 +159,11 @@ pub(super) struct ServeArgs {
     ///
     /// tcp://HOST:PORT or udp://HOST:PORT with a numeric host: 127.0.0.1 or [::1] for this machine, 0.0.0.0 for every
     /// IPv4 address, [::] for every address. Port 0 takes any free one. unix:PATH is a Unix stream socket, unix:@NAME
-    /// one in Linux's abstract namespace. On the loop, udp://127.0.0.1:9999 is served by default too, where the
-    /// service has a form for datagrams: echo, greet, ack and discard.
+    /// one in Linux's abstract namespace; unixgram:PATH and unixgram:@NAME are datagram sockets. On the loop, udp://127.0.0.1:9999 is served by default too, where the
+    /// service has a form for datagrams: echo, greet, ack and discard. udp://GROUP:PORT?if=IF joins a multicast group on the
+    /// interface with this IPv4 address, name or number.
     #[arg(long, value_name = "URL", value_parser = listen, allow_hyphen_values = true)]
-    pub(super) listen: Vec<Address>,
+    pub(super) listen: Vec<Listen>,
 
     /// How connections are driven; docs/models.md compares them
     #[arg(long, value_enum, default_value_t = Model::Loop)]
@@ -201,10 +203,17 @@ pub(super) struct ServeArgs {
 
     /// Print every message on standard output: `ADDR TEXT`, one line each
     ///
-    /// Bytes other than printable ASCII, and the backslash, are shown as \xNN. When nobody reads, messages are
+    /// Bytes other than printable ASCII, and the backslash, are shown as \xNN; with --encoding only control characters are. When nobody reads, messages are
     /// served all the same and their lines dropped; the log says how many.
     #[arg(long, help_heading = "Ack, discard and once")]
     pub(super) print: bool,
+
+    /// The encoding of text: what is printed, and our own answers [default: bytes are printed, UTF-8 is sent]
+    ///
+    /// Any label of the WHATWG Encoding Standard: utf-8, gbk, gb18030, big5, shift_jis, euc-kr, iso-8859-1, windows-1252 and others.
+    /// What clients send passes through as it is.
+    #[arg(long, value_name = "NAME", value_parser = text::encoding, allow_hyphen_values = true, help_heading = "Greet, ack, discard and once")]
+    pub(super) encoding: Option<TextEncoding>,
 
     /// Serve the files in this folder: nothing outside it, nothing hidden, no listings
     #[arg(long, value_name = "DIR", help_heading = "HTTP only")]
@@ -325,8 +334,8 @@ pub(super) struct ServeArgs {
     pub(super) stats_interval: TimeLimit,
 }
 
-fn listen(text: &str) -> Result<Address, String> {
-    text.parse::<Address>().map_err(|error| error.why().to_owned())
+fn listen(text: &str) -> Result<Listen, String> {
+    text.parse()
 }
 
 fn host(text: &str) -> Result<String, String> {

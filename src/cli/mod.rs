@@ -9,6 +9,7 @@
 )]
 
 mod args;
+mod audit;
 mod call;
 mod checkup;
 mod doctor;
@@ -22,12 +23,14 @@ mod load;
 mod logging;
 mod member;
 mod model;
+mod named;
 mod serve;
 mod services;
 mod signals;
 mod sink;
 mod sources;
 mod targets;
+mod text;
 mod units;
 mod workers;
 
@@ -79,7 +82,7 @@ fn run(args: Args) -> Exit {
         Command::Doctor(doctor) => doctor::Options::from_args(*doctor)
             .map_err(Failure::usage_of("doctor"))
             .and_then(|options| doctor::run(&options)),
-        Command::Lab(args) => lab::run(args),
+        Command::Lab(lab) => lab::run(lab, args.verbosity.level()),
         Command::LabOne(args) => lab::be_one(&args),
         Command::LabHelper(args) => lab::be_helper(&args),
         Command::Load(load) => load::Options::from_args(*load).and_then(|options| {

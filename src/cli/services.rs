@@ -8,6 +8,7 @@ use clap::ValueEnum;
 
 use super::args::{ServeArgs, ServiceName};
 use super::sink::Printer;
+use super::text::{check_sending, encoded};
 use crate::address::Address;
 use crate::codec::{
     DEFAULT_MAX_FRAME, Decoder, Delimited, Encoder, Fixed, FrameError, Framing, LengthPrefixed, Lines, Raw,
@@ -47,8 +48,11 @@ impl Hooks {
         let _ = self.stop.set(Box::new(stop));
     }
 
-    fn sink(&self) -> Option<Sink> {
-        self.printer.as_ref().map(Printer::sink)
+    /// Where this carrier's messages are printed.
+    fn sink<C: Carrier>(&self, args: &ServeArgs) -> Option<Sink> {
+        let printer = self.printer.as_ref()?;
+        let stream = C::CONVERSES && args.framing == Framing::Raw;
+        Some(args.encoding.map_or_else(|| printer.sink(), |encoding| printer.text_sink(encoding, stream)))
     }
 
     fn on_replied(&self) -> OnReplied {
@@ -114,6 +118,7 @@ fn check_options(args: &ServeArgs) -> Result<(), String> {
         ("--reply", args.reply.is_some(), &[Ack, Once]),
         ("--print", args.print, &[Ack, Discard, Once]),
         ("--then-exit", args.then_exit, &[Once]),
+        ("--encoding", args.encoding.is_some(), &[Ack, Discard, Greet, Once]),
         ("--root", args.root.is_some(), &[Http]),
         ("--host", !args.hosts.is_empty(), &[Http]),
         ("--max-body", args.max_body.is_some(), &[Http]),
@@ -127,7 +132,24 @@ fn check_options(args: &ServeArgs) -> Result<(), String> {
             ));
         }
     }
-    Ok(())
+    check_encoding(args)
+}
+
+/// An encoding needs a text to be about, and one that is sent must be for sending.
+fn check_encoding(args: &ServeArgs) -> Result<(), String> {
+    match args.service {
+        ServiceName::Discard if args.encoding.is_some() && !args.print => Err(
+            "'--encoding' has nothing to act on with 'serve discard', which answers nothing; it goes with --print".to_owned(),
+        ),
+        ServiceName::Discard => Ok(()),
+        service => check_sending(args.encoding, &format!("serve {service}")),
+    }
+}
+
+/// A text of ours as it is sent.
+fn in_encoding(args: &ServeArgs, option: &str, text: &str) -> Result<Vec<u8>, String> {
+    let Some(encoding) = args.encoding else { return Ok(text.into()) };
+    encoded(encoding, text.as_bytes()).map_err(|why| format!("{option}: {why}"))
 }
 
 /// `once knows`, or `ack, discard and once know`.
@@ -190,7 +212,7 @@ fn choose<C: Carrier>(args: &ServeArgs, hooks: &Hooks, carrier: C) -> Result<C::
         ServiceName::Echo => carrier.carry(Echo, &[]),
         ServiceName::Greet => greet(args, carrier),
         ServiceName::Ack => ack(args, hooks, carrier),
-        ServiceName::Discard => carrier.carry(Discard::new(hooks.sink()), &[]),
+        ServiceName::Discard => carrier.carry(Discard::new(hooks.sink::<C>(args)), &[]),
         ServiceName::Once if C::CONVERSES => once(args, hooks, carrier),
         ServiceName::Once | ServiceName::Source | ServiceName::Http => Err(format!(
             "'serve {}' needs connections: a datagram has no end it could be about; listen on tcp:// or unix:",
@@ -207,7 +229,8 @@ fn greet<C: Carrier>(args: &ServeArgs, carrier: C) -> Result<C::Made, String> {
         ));
     }
     let config = GreetConfig {
-        banner: args.banner.clone().unwrap_or_default().into_bytes(),
+        // The answer needs no encoding: it is ASCII, which every encoding for sending has as it is.
+        banner: in_encoding(args, "'--banner'", args.banner.as_deref().unwrap_or_default())?,
         delay: args.delay.unwrap_or_default(),
         strip_line_end: !C::CONVERSES || args.framing == Framing::Raw,
         exit: C::CONVERSES,
@@ -217,25 +240,25 @@ fn greet<C: Carrier>(args: &ServeArgs, carrier: C) -> Result<C::Made, String> {
 }
 
 fn ack<C: Carrier>(args: &ServeArgs, hooks: &Hooks, carrier: C) -> Result<C::Made, String> {
-    let reply = reply(args, DEFAULT_ACK);
+    let reply = reply(args, DEFAULT_ACK)?;
     let config = AckConfig {
         reply: reply.clone(),
         strip_line_end: !C::CONVERSES || args.framing == Framing::Raw,
         exit: C::CONVERSES,
-        sink: hooks.sink(),
+        sink: hooks.sink::<C>(args),
     };
     carrier.carry(Ack::new(Arc::new(config)), &[(reply_name(args), &reply)])
 }
 
 fn once<C: Carrier>(args: &ServeArgs, hooks: &Hooks, carrier: C) -> Result<C::Made, String> {
-    let reply = reply(args, DEFAULT_REPLY);
+    let reply = reply(args, DEFAULT_REPLY)?;
     let on_replied = args.then_exit.then(|| hooks.on_replied());
-    let config = OnceConfig { reply: reply.clone(), sink: hooks.sink(), on_replied };
+    let config = OnceConfig { reply: reply.clone(), sink: hooks.sink::<C>(args), on_replied };
     carrier.carry(Once::new(Arc::new(config)), &[(reply_name(args), &reply)])
 }
 
-fn reply(args: &ServeArgs, default: &str) -> Vec<u8> {
-    args.reply.as_deref().unwrap_or(default).into()
+fn reply(args: &ServeArgs, default: &str) -> Result<Vec<u8>, String> {
+    in_encoding(args, reply_name(args), args.reply.as_deref().unwrap_or(default))
 }
 
 const fn reply_name(args: &ServeArgs) -> &'static str {

@@ -48,6 +48,12 @@ fn check_target(args: &LoadArgs, url: &Target) -> Result<(), String> {
     let with = url.to_string();
     let resets = args.close == Some(CloseName::Rst);
     match url {
+        Target::Unixgram(_) => {
+            return Err(format!(
+                "'{with}' cannot be loaded: a Unix datagram waits for room in its receiver's queue instead of being lost, so that \
+                 the generator would measure its own waiting; load unix: or udp://"
+            ));
+        }
         Target::Udp(_) => {
             let framing = format!("--framing {}", args.framing);
             let no_end = "a datagram socket has no connection that ends; leave the option out";
