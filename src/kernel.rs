@@ -6,10 +6,9 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::address::Address;
+use crate::address::{Address, Endpoint};
 pub use crate::batch::{BATCH, RecvBatch};
 use crate::session::{Datagram, Remote};
 
@@ -90,6 +89,7 @@ pub trait Stream: Read + Write + Remote {
 ///     }
 ///     fn send_batch<'a>(&mut self, mut batch: impl ExactSizeIterator<Item = Datagram<'a>>) -> io::Result<usize> {
 ///         let Some(Datagram { payload, to }) = batch.next() else { return Ok(0) };
+///         let to = to.socket_addr().ok_or(io::ErrorKind::Unsupported)?;
 ///         self.0.send_to(payload, to).map(|_| 1)
 ///     }
 /// }
@@ -99,7 +99,7 @@ pub trait Stream: Read + Write + Remote {
 /// there.send_to(b"hello", to)?;
 /// let mut batch = RecvBatch::new();
 /// Plain(here).recv_batch(&mut batch)?;
-/// assert_eq!(batch.iter().next(), Some((&b"hello"[..], there.local_addr()?)));
+/// assert_eq!(batch.iter().next(), Some((&b"hello"[..], &there.local_addr()?.into())));
 /// # Ok::<(), io::Error>(())
 /// ```
 pub trait DatagramSocket: fmt::Debug {
@@ -120,7 +120,7 @@ pub trait DatagramSocket: fmt::Debug {
     fn send_batch<'a>(&mut self, batch: impl ExactSizeIterator<Item = Datagram<'a>>) -> io::Result<usize>;
 
     /// The one peer of a client's socket: the only one it receives from.
-    fn peer(&self) -> Option<SocketAddr> {
+    fn peer(&self) -> Option<Endpoint> {
         None
     }
 

@@ -9,10 +9,12 @@
 )]
 
 mod args;
+mod audit;
 mod call;
 mod checkup;
 mod doctor;
 mod exit;
+mod get;
 mod hold;
 mod inherited;
 mod lab;
@@ -21,12 +23,14 @@ mod load;
 mod logging;
 mod member;
 mod model;
+mod named;
 mod serve;
 mod services;
 mod signals;
 mod sink;
 mod sources;
 mod targets;
+mod text;
 mod units;
 mod workers;
 
@@ -69,10 +73,16 @@ fn run(args: Args) -> Exit {
                 call::run(options)
             })
         }
+        Command::Get(get) => {
+            get::Options::from_args(*get).map_err(Failure::usage_of("get")).and_then(|options| {
+                logging::init(args.verbosity.level(), number);
+                get::run(&options, args.verbosity.level())
+            })
+        }
         Command::Doctor(doctor) => doctor::Options::from_args(*doctor)
             .map_err(Failure::usage_of("doctor"))
             .and_then(|options| doctor::run(&options)),
-        Command::Lab(args) => lab::run(args),
+        Command::Lab(lab) => lab::run(lab, args.verbosity.level()),
         Command::LabOne(args) => lab::be_one(&args),
         Command::LabHelper(args) => lab::be_helper(&args),
         Command::Load(load) => load::Options::from_args(*load).and_then(|options| {

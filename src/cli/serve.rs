@@ -5,12 +5,13 @@ use std::time::Duration;
 use clap::ValueEnum;
 use log::{info, warn};
 
-use super::args::{Model, ServeArgs};
+use super::args::{Model, ServeArgs, ServiceName};
 use super::exit::{Exit, Failure};
 use super::inherited::Inherited;
 use super::listen::{Plan, announce};
 use super::member::Member;
 use super::model;
+use super::named::Listen;
 use super::services::{Hooks, Services, max_frame, services};
 use super::units::SizeLimit;
 use super::workers::{Crew, Worker};
@@ -55,7 +56,7 @@ impl Options {
     /// As [`from_args`](Self::from_args).
     pub(super) fn with_inherited(mut args: ServeArgs, inherited: Inherited) -> Result<Self, String> {
         if args.listen.is_empty() {
-            args.listen = inherited.addresses();
+            args.listen = inherited.addresses().into_iter().map(Listen::from).collect();
         }
         if args.workers.is_some_and(|workers| workers > 1) && !inherited.is_empty() {
             return Err("'--workers' cannot be used with inherited sockets (LISTEN_FDS): workers bind ports of their own; leave \
@@ -75,7 +76,7 @@ impl Options {
         check_model(&args)?;
         let limits = limits(&args)?;
         Ok(Self {
-            services: services(&args, plan.has_udp())?,
+            services: services(&args, plan.has_datagrams())?,
             plan,
             inherited: Inherited::default(),
             model: args.model,
@@ -222,6 +223,8 @@ fn warn_of_system_limits(options: &Options) {
 fn check_framing(args: &ServeArgs) -> Result<(), String> {
     let max = max_frame(args);
     match &args.framing {
+        // It has messages of its own.
+        _ if args.service == ServiceName::Http => {}
         Framing::Raw => {
             for (name, given) in
                 [("--frame-timeout", args.frame_timeout.is_some()), ("--max-frame", args.max_frame.is_some())]

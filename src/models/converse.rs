@@ -37,7 +37,7 @@ const LONGEST_SEND: Duration = Duration::from_secs(1);
 /// Serves one connection to its end.
 pub(super) fn converse(peer: &Peer, make: &Factory, local: &crate::session::Peer, shared: &Shared) {
     peer.serve_here();
-    let mut serving = Serving { peer, shared, reason: CloseReason::Stopped };
+    let mut serving = Serving { peer, shared, reason: CloseReason::Panicked };
     let protocol =
         make(&crate::session::Peer { address: peer.socket().address(), local: local.local.clone() });
     let conversation = Conversation::new(peer, protocol, shared);
@@ -48,7 +48,7 @@ pub(super) fn converse(peer: &Peer, make: &Factory, local: &crate::session::Peer
     peer.publish(conversation.pass.traffic(), None);
 }
 
-/// Counts the end of a conversation, and would do so if the service panicked: its place is free again.
+/// Counts the end of a conversation, also when the service panics: its place is free again.
 struct Serving<'a> {
     peer: &'a Peer,
     shared: &'a Shared,

@@ -6,6 +6,7 @@ pub mod descriptors;
 pub mod dial;
 pub mod limits;
 pub mod memory;
+pub mod multicast;
 pub mod resolve;
 pub mod sockets;
 pub mod stream;

@@ -60,7 +60,7 @@ impl<K: Kernel> Reactor<K> {
         info!("draining open={} limit_ms={}", self.stats.open, self.config.drain.as_millis());
         self.paused.clear();
         for token in self.slots.tokens() {
-            self.stop_slot(token);
+            self.shielded(token, |reactor| reactor.stop_slot(token));
         }
     }
 
@@ -129,11 +129,11 @@ impl<K: Kernel> Reactor<K> {
         for token in self.slots.tokens() {
             match self.slots.get_mut(token).map(|entry| &entry.slot) {
                 Some(Slot::Peer(_)) => {
-                    self.close(token, Some(CloseReason::Stopped));
+                    self.shielded(token, |reactor| reactor.close(token, Some(CloseReason::Stopped)));
                     cut_off += 1;
                 }
                 Some(Slot::Connecting(_)) => {
-                    self.not_connected(token, CloseReason::Stopped);
+                    self.shielded(token, |reactor| reactor.not_connected(token, CloseReason::Stopped));
                     cut_off += 1;
                 }
                 Some(Slot::Listener(_)) => {

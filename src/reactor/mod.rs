@@ -20,6 +20,7 @@ mod drain;
 mod handle;
 mod memory;
 mod mio_kernel;
+mod panics;
 mod scratch;
 mod serve;
 #[cfg(feature = "signals")]
@@ -145,6 +146,8 @@ pub struct Reactor<K: Kernel = MioKernel> {
     shared: datagrams::Shared,
     /// Set when a listener or the poll has become unusable.
     fatal: Option<Error>,
+    /// A panic in a user's code ends one conversation: while [`run`](Self::run) runs.
+    shields: bool,
 }
 
 /// One throttle per kind of warning.
@@ -190,22 +193,28 @@ impl<K: Kernel> Reactor<K> {
             warnings: Warnings::default(),
             shared,
             fatal: None,
+            shields: false,
         }
     }
 
     /// Runs until a drain has ended or a second order to stop came. A reactor that has ended stays ended: run
     /// again, it returns the same outcome at once.
     ///
+    /// A protocol that panics is dropped without another call, with its connection, and everybody else goes on
+    /// ([`CloseReason::Panicked`](crate::session::CloseReason::Panicked)), unless the program is built to abort on panics.
+    ///
     /// # Errors
-    /// [`Error::Poll`] or [`Error::Listener`]: the loop is dead.
+    /// [`Error::Poll`], [`Error::Listener`], or [`Error::Panicked`] from the handler of a datagram socket: the loop is dead.
     pub fn run(&mut self) -> Result<Outcome, Error> {
+        self.shields = true;
         while !self.is_done() {
             self.turn(None)?;
         }
         Ok(self.finish())
     }
 
-    /// One turn, waiting at most `max_wait` for something to happen.
+    /// One turn, waiting at most `max_wait` for something to happen. A protocol's panic is the caller's, and the loop is
+    /// not to be used after it.
     ///
     /// # Errors
     /// [`Error::Poll`] or [`Error::Listener`]: the loop is dead.

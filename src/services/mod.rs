@@ -5,6 +5,8 @@ mod ack;
 mod discard;
 mod echo;
 mod greet;
+#[cfg(feature = "http")]
+mod http;
 mod line_end;
 mod once;
 mod sink;
@@ -14,6 +16,8 @@ pub use self::ack::{Ack, AckConfig, DEFAULT_ACK};
 pub use self::discard::Discard;
 pub use self::echo::Echo;
 pub use self::greet::{Greet, GreetConfig};
+#[cfg(feature = "http")]
+pub use self::http::{DEFAULT_MAX_BODY, Hosts, Http, HttpConfig, Root};
 pub use self::once::{DEFAULT_REPLY, OnReplied, Once, OnceConfig};
 pub use self::sink::Sink;
 pub use self::source::Source;

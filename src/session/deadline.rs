@@ -61,6 +61,7 @@ impl<P: Protocol> Session<P> {
         if is_due(self.write_deadline(pass)) {
             self.end(CloseReason::WriteTimeout, pass);
         } else if is_due(self.frame_deadline(pass)) {
+            self.call(remote, pass, Protocol::on_overdue);
             self.finish(CloseReason::FrameTimeout);
         } else if is_due(self.idle_deadline(pass)) {
             self.end(CloseReason::Idle, pass);

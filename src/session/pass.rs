@@ -229,6 +229,14 @@ impl Pass {
         count
     }
 
+    /// Forgets what the session being driven has said, asked for and ended for: it is gone, in the middle of it.
+    #[cold]
+    pub(crate) fn abandon(&mut self) {
+        self.clear_output();
+        self.take_requests();
+        self.ended = None;
+    }
+
     /// Forgets all output.
     #[inline]
     pub(crate) fn clear_output(&mut self) {

@@ -96,6 +96,12 @@ pub trait Protocol {
         let _ = cx;
     }
 
+    /// A message has begun and is not whole within the frame limit. What is written now is the last word: the conversation
+    /// is finished afterwards.
+    fn on_overdue(&mut self, cx: &mut Context<'_>) {
+        let _ = cx;
+    }
+
     /// The server is draining: what is begun may be brought to its end, nothing new should be started.
     fn on_stop(&mut self, cx: &mut Context<'_>) {
         let _ = cx;
@@ -127,6 +133,9 @@ impl<P: Protocol + ?Sized> Protocol for Box<P> {
     }
     fn on_wake(&mut self, cx: &mut Context<'_>) {
         (**self).on_wake(cx);
+    }
+    fn on_overdue(&mut self, cx: &mut Context<'_>) {
+        (**self).on_overdue(cx);
     }
     fn on_stop(&mut self, cx: &mut Context<'_>) {
         (**self).on_stop(cx);

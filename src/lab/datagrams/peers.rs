@@ -107,15 +107,19 @@ fn only_from_the_peer(lab: &mut Lab) -> Result<(), Stop> {
     wait::readable(&stranger)?;
     let result = lab.call("recv(stranger, 16, MSG_DONTWAIT)", take::bytes(&stranger, 16));
     lab.expect("to a stranger that is connected the port is dead", &result, "ECONNREFUSED");
+    with_the_peer(lab, &socket, &peer)
+}
 
-    lab.step("What the peer sends");
-    lab.call("sendto(peer, \"hello\", s)", to_us(&peer, b"hello"))?;
-    wait::readable(&socket)?;
-    let message = lab.call("recv(s, 16)", take::bytes(&socket, 16))?;
+fn with_the_peer(lab: &mut Lab, socket: &Socket, peer: &Socket) -> Result<(), Stop> {
+    lab.step("What the peer sends, and what it receives");
+    let sent = sendto(peer, b"hello", SendFlags::empty(), &net::address(socket)?);
+    lab.call("sendto(peer, \"hello\", s)", sent)?;
+    wait::readable(socket)?;
+    let message = lab.call("recv(s, 16)", take::bytes(socket, 16))?;
     lab.expect("the peer's datagram", message, b"hello");
     lab.call("send(s, \"x\")", socket.send(b"x"))?;
-    wait::readable(&peer)?;
-    let message = lab.call("recv(peer, 16)", take::bytes(&peer, 16))?;
+    wait::readable(peer)?;
+    let message = lab.call("recv(peer, 16)", take::bytes(peer, 16))?;
     lab.expect("send without an address reaches the peer", message, b"x");
     Ok(())
 }

@@ -56,7 +56,8 @@ impl Judge<'_> {
             CloseReason::Closed
             | CloseReason::Protocol(_)
             | CloseReason::OverLimit
-            | CloseReason::OverAddressLimit => Err("ended for a reason without a cause".to_owned()),
+            | CloseReason::OverAddressLimit
+            | CloseReason::Panicked => Err("ended for a reason without a cause".to_owned()),
         }
     }
 
