@@ -54,7 +54,7 @@ fn two_sockets_on_one_port(lab: &mut Lab) -> Result<(), Stop> {
 
     lab.step("One sender, and 16 datagrams");
     let sender = net::udp()?;
-    let (at_first, at_second) = arrivals(&first, &second, &vec![&sender; 16])?;
+    let (at_first, at_second) = arrivals(&first, &second, &[&sender; 16])?;
     let one_has_all = at_first.min(at_second) == 0;
     lab.expect_that("at the first, at the second", "all at one of them", (at_first, at_second), one_has_all);
     Ok(())
