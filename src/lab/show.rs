@@ -38,7 +38,8 @@ pub fn bytes(bytes: &[u8]) -> String {
     const MOST: usize = 40;
     let shown = &bytes[..bytes.len().min(MOST)];
     let more = if bytes.len() > MOST { format!("... ({} bytes)", bytes.len()) } else { String::new() };
-    format!("b\"{}\"{more}", shown.escape_ascii())
+    // As one writes it in a literal: a single quote needs no backslash there.
+    format!("b\"{}\"{more}", shown.escape_ascii().to_string().replace("\\'", "'"))
 }
 
 /// Errors of the libraries used here.
@@ -176,6 +177,7 @@ mod tests {
         assert_eq!(Ok::<usize, io::Error>(4).show(), "4");
         assert_eq!(io::Error::from(io::ErrorKind::WriteZero).show(), "WriteZero");
         assert_eq!(bytes(b"a\r\x00"), "b\"a\\r\\x00\"");
+        assert_eq!(bytes(b"I'm"), "b\"I'm\"");
         assert!(bytes(&[b'x'; 50]).ends_with("x\"... (50 bytes)"));
         assert_eq!(mask_names(EventFlags::IN | EventFlags::RDHUP), "IN|RDHUP");
         assert_eq!(mask_names(EventFlags::empty()), "nothing");

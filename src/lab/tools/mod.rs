@@ -1,13 +1,20 @@
 //! What experiments have in common. Each file is one idea; none of them asserts anything.
 
 pub mod asleep;
+pub mod capability;
 pub mod descriptor;
 pub mod drain;
+pub mod ends;
 pub mod epoll;
 pub mod fill;
 pub mod helper;
 pub mod namespace;
 pub mod net;
 pub mod proc_net;
+pub mod proc_udp;
+pub mod promptly;
 pub mod python;
+pub mod take;
+pub mod tcp_info;
+pub mod time_wait;
 pub mod wait;
