@@ -50,9 +50,9 @@ fn waking(lab: &mut Lab) -> Result<(), Stop> {
     lab.call("write(eventfd, 1)", wake(&waker))?;
     let mask = event(lab, &epoll)?;
     lab.expect("the event of the fourth write", mask, "IN");
-    let sum = lab.call("read(eventfd)", sum(&waker))?;
-    lab.expect("what one read returns", sum, 4u64);
-    let result = lab.call("read(eventfd)", self::sum(&waker));
+    let added = lab.call("read(eventfd)", sum(&waker))?;
+    lab.expect("what one read returns", added, 4u64);
+    let result = lab.call("read(eventfd)", sum(&waker));
     lab.expect("the next read", &result, "EAGAIN");
 
     lab.step("mio's Waker, which nobody needs to read");
