@@ -163,7 +163,8 @@ const E04: Experiment = Experiment {
     title: "A short read means drained, except for an end that is queued already",
     claim: "On TCP, Unix streams and pipes a recv(n) that returns fewer than n bytes has emptied the queue: the extra call that \
         would return EAGAIN can be left out, and later data is reported. The exception: data and a FIN before the wait give \
-        ONE event, IN|RDHUP (of a pipe IN|HUP); who stops after the short read never hears of the end.",
+        ONE event, IN|RDHUP (of a Unix stream with HUP too, of a pipe IN|HUP); who stops after the short read never hears of \
+        the end.",
     why: "Who saves that call must look at EPOLLRDHUP and EPOLLHUP (mio's is_read_closed) and read on to 0. Otherwise dead connections \
         gather in CLOSE_WAIT.",
     source: "epoll(7) \"Questions and answers\", \"checking the amount of data read\"; tokio takes the same short cut",
