@@ -89,17 +89,16 @@ const E02: Experiment = Experiment {
 };
 
 fn reading_a_part(lab: &mut Lab) -> Result<(), Stop> {
+    lab.step("Ten bytes arrive; the event comes, and one byte is read");
     let (client, server) = net::pair()?;
     set_nonblocking(&server, true)?;
     let epoll = Epoll::new()?;
     lab.call("epoll_ctl(e, ADD, s, IN|ET)", epoll.add(&server, 1, EventFlags::IN | EventFlags::ET))?;
-
-    lab.step("Ten bytes arrive; the event comes, and one byte is read");
     lab.call("send(c, 10 bytes)", client.send(b"0123456789"))?;
     wait::queued(&server, 10)?;
     let mask = event(lab, &epoll)?;
     lab.expect("the event of the ten bytes", mask, "IN");
-    lab.call("recv(s, 1)", read(&server, &mut [0; 1]))?;
+    lab.call("read(s, 1)", read(&server, &mut [0; 1]))?;
 
     lab.step("Waiting for the rest");
     let mask = silence(lab, &epoll)?;
@@ -108,9 +107,9 @@ fn reading_a_part(lab: &mut Lab) -> Result<(), Stop> {
     lab.expect("what poll says meanwhile", poll_now(&server, EventFlags::IN)?, "IN");
 
     lab.step("The remedy: read until EAGAIN, and only then wait");
-    let rest = lab.call("recv(s, 64)", read(&server, &mut [0; 64]))?;
+    let rest = lab.call("read(s, 64)", read(&server, &mut [0; 64]))?;
     lab.expect("bytes of the rest", rest, 9usize);
-    let end = lab.call("recv(s, 64)", read(&server, &mut [0; 64]));
+    let end = lab.call("read(s, 64)", read(&server, &mut [0; 64]));
     lab.expect("the end of the rest", &end, "EAGAIN");
     lab.call("send(c, 1 byte)", client.send(b"x"))?;
     let mask = event(lab, &epoll)?;
@@ -133,10 +132,10 @@ const E03: Experiment = Experiment {
 };
 
 fn arrivals(lab: &mut Lab) -> Result<(), Stop> {
+    lab.step("A byte and a wait, three times; nobody reads");
     let (client, server) = net::pair()?;
     let epoll = Epoll::new()?;
     lab.call("epoll_ctl(e, ADD, s, IN|ET)", epoll.add(&server, 1, EventFlags::IN | EventFlags::ET))?;
-    lab.step("A byte and a wait, three times; nobody reads");
     for count in 1..=3u64 {
         lab.call("send(c, 1 byte)", client.send(b"x"))?;
         wait::queued(&server, count)?;

@@ -108,11 +108,11 @@ const E14: Experiment = Experiment {
 };
 
 fn three_connections_one_event(lab: &mut Lab) -> Result<(), Stop> {
+    lab.step("Three clients connect before anybody waits");
     let listener = net::listener()?;
     set_nonblocking(&listener, true)?;
     let epoll = Epoll::new()?;
     lab.call("epoll_ctl(e, ADD, listener, IN|ET)", epoll.add(&listener, 1, EventFlags::IN | EventFlags::ET))?;
-    lab.step("Three clients connect before anybody waits");
     let mut clients = Vec::new();
     for waiting in 1..=3 {
         clients.push(queued_caller(lab, &listener, waiting)?);
@@ -164,12 +164,12 @@ const E15: Experiment = Experiment {
 };
 
 fn five_datagrams_one_event(lab: &mut Lab) -> Result<(), Stop> {
+    lab.step("Five datagrams of one byte arrive before anybody waits");
     let (sender, receiver) = (net::udp()?, net::udp()?);
     set_nonblocking(&receiver, true)?;
     sender.connect(&receiver.local_addr()?)?;
     let epoll = Epoll::new()?;
     lab.call("epoll_ctl(e, ADD, u, IN|ET)", epoll.add(&receiver, 1, EventFlags::IN | EventFlags::ET))?;
-    lab.step("Five datagrams of one byte arrive before anybody waits");
     lab.call("send(c, \"1\")", sender.send(b"1"))?;
     wait::readable(&receiver)?;
     udp_queue::times_what_is_there(&receiver, 5, || {
@@ -183,15 +183,15 @@ fn five_datagrams_one_event(lab: &mut Lab) -> Result<(), Stop> {
     lab.expect("the event of all five", mask, "IN");
 
     lab.step("One is read; the read is short, and four are left");
-    let count = lab.call("recv(u, 16)", read(&receiver, &mut [0; 16]))?;
+    let count = lab.call("read(u, 16)", read(&receiver, &mut [0; 16]))?;
     lab.expect("bytes of the short read", count, 1usize);
     let mask = silence(lab, &epoll)?;
     lab.expect("the wait for the others", mask, "nothing");
     for left in 2..=5 {
-        let count = lab.call("recv(u, 16)", read(&receiver, &mut [0; 16]));
+        let count = lab.call("read(u, 16)", read(&receiver, &mut [0; 16]));
         lab.expect(format!("a read after the event, number {left}"), &count, "1");
     }
-    let end = lab.call("recv(u, 16)", read(&receiver, &mut [0; 16]));
+    let end = lab.call("read(u, 16)", read(&receiver, &mut [0; 16]));
     lab.expect("what alone says that there are no more", &end, "EAGAIN");
     Ok(())
 }

@@ -37,16 +37,16 @@ const E18: Experiment = Experiment {
 const PAYLOAD: [u8; 200] = [b'x'; 200];
 
 fn readable_without_data(lab: &mut Lab) -> Result<(), Stop> {
+    lab.step("For comparison: a datagram made by hand whose checksum is right");
     let receiver = net::udp()?;
     let to = net::address(&receiver)?;
     set_nonblocking(&receiver, true)?;
     let epoll = Epoll::new()?;
     lab.call("epoll_ctl(e, ADD, u, IN)", epoll.add(&receiver, 1, EventFlags::IN))?;
-    lab.step("For comparison: a datagram made by hand whose checksum is right");
     lab.call("send(raw, 200 bytes)", udp_packet::send(to, &PAYLOAD, true))?;
     let mask = event(lab, &epoll)?;
     lab.expect("its event", mask, "IN");
-    let count = lab.call("recv(u, 2048)", read(&receiver, &mut [0; 2048]))?;
+    let count = lab.call("read(u, 2048)", read(&receiver, &mut [0; 2048]))?;
     lab.expect("bytes of it", count, 200usize);
 
     lab.step("One whose checksum is wrong, for a non-blocking socket");
@@ -55,8 +55,8 @@ fn readable_without_data(lab: &mut Lab) -> Result<(), Stop> {
     let mask = event(lab, &epoll)?;
     lab.expect("its event", mask, "IN");
     lab.expect("select: readable", select_now(&receiver)?.0, true);
-    let result = lab.call("recv(u, 2048)", read(&receiver, &mut [0; 2048]));
-    lab.expect("a recv that was promised data", &result, "EAGAIN");
+    let result = lab.call("read(u, 2048)", read(&receiver, &mut [0; 2048]));
+    lab.expect("a read that was promised data", &result, "EAGAIN");
     lab.expect("select: readable, after that", select_now(&receiver)?.0, false);
     let more = wrong_checksums()? - before;
     lab.expect_that("datagrams that the kernel says it threw away", "at least 1", more, more > 0);

@@ -107,7 +107,7 @@ fn a_stale_event(lab: &mut Lab) -> Result<(), Stop> {
     let (server, client) = one_batch(lab, |_, _| true)?;
     lab.expect("connections that are left to the server", server.connections.len(), 1usize);
     wait::readable(&client)?;
-    let end = lab.call("recv(C's client, 1)", rustix::io::read(&client, &mut [0; 1]))?;
+    let end = lab.call("read(C's client, 1)", rustix::io::read(&client, &mut [0; 1]))?;
     lab.expect("what C's client gets: the end of its connection", end, 0usize);
 
     lab.step("A handler that compares the generation in the event with the connection's");
