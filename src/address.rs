@@ -1,10 +1,11 @@
 //! Addresses as the command line, the log and protocols name them: `tcp://HOST:PORT`, `udp://HOST:PORT`,
-//! `unix:PATH`, `unix:@NAME`.
+//! `unix:PATH`, `unix:@NAME`, `unixgram:PATH`, `unixgram:@NAME`.
 
 use std::fmt::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// The longest path or abstract name of a Unix socket, in bytes: `sun_path` has 108, one of them for a zero (unix(7)).
 pub const MAX_UNIX_NAME: usize = 107;
@@ -19,6 +20,8 @@ pub enum Address {
     Udp(SocketAddr),
     /// A Unix stream socket.
     Unix(UnixName),
+    /// A Unix datagram socket.
+    Unixgram(UnixName),
     /// The peer has no address any more, because the connection is gone (getpeername(2): ENOTCONN).
     Unknown,
 }
@@ -40,7 +43,17 @@ impl Address {
     pub const fn socket_addr(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(addr) | Self::Udp(addr) => Some(*addr),
-            Self::Unix(_) | Self::Unknown => None,
+            Self::Unix(_) | Self::Unixgram(_) | Self::Unknown => None,
+        }
+    }
+
+    /// The same for datagrams, where it is an address of theirs.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        match self {
+            Self::Udp(addr) => Some(Endpoint::Inet(*addr)),
+            Self::Unixgram(name) => Some(Endpoint::Unix(Arc::new(name.clone()))),
+            Self::Tcp(_) | Self::Unix(_) | Self::Unknown => None,
         }
     }
 
@@ -48,6 +61,52 @@ impl Address {
     #[must_use]
     pub const fn bare(&self) -> Bare<'_> {
         Bare(self)
+    }
+}
+
+/// Whom a datagram is from or goes to. As large as a socket address: the name of a Unix socket, which is rare and longer, is
+/// behind a pointer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// UDP.
+    Inet(SocketAddr),
+    /// A Unix datagram socket. One that is unnamed cannot be answered.
+    Unix(Arc<UnixName>),
+}
+
+const _: () = assert!(size_of::<Endpoint>() == size_of::<SocketAddr>(), "UDP pays for nothing else");
+
+impl Endpoint {
+    /// The socket address, where there is one.
+    #[inline]
+    #[must_use]
+    pub const fn socket_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Inet(addr) => Some(*addr),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// As the command line and the log name it.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        match self {
+            Self::Inet(addr) => Address::Udp(*addr),
+            Self::Unix(name) => Address::Unixgram(UnixName::clone(name)),
+        }
+    }
+}
+
+impl From<SocketAddr> for Endpoint {
+    #[inline]
+    fn from(addr: SocketAddr) -> Self {
+        Self::Inet(addr)
+    }
+}
+
+impl PartialEq<SocketAddr> for Endpoint {
+    fn eq(&self, addr: &SocketAddr) -> bool {
+        self.socket_addr() == Some(*addr)
     }
 }
 
@@ -81,6 +140,7 @@ impl fmt::Display for Address {
             Self::Tcp(addr) => write!(f, "tcp://{addr}"),
             Self::Udp(addr) => write!(f, "udp://{addr}"),
             Self::Unix(name) => write!(f, "unix:{name}"),
+            Self::Unixgram(name) => write!(f, "unixgram:{name}"),
             Self::Unknown => f.write_str("unknown"),
         }
     }
@@ -113,9 +173,13 @@ fn write_escaped(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 impl FromStr for Address {
     type Err = ParseAddressError;
 
-    /// Parses `tcp://HOST:PORT` and `udp://HOST:PORT` with a numeric HOST, IPv6 in brackets; `unix:PATH`; `unix:@NAME`.
+    /// Parses `tcp://HOST:PORT` and `udp://HOST:PORT` with a numeric HOST, IPv6 in brackets; `unix:PATH`; `unix:@NAME`; the same with
+    /// `unixgram:`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let fail = |why| ParseAddressError::new(text, why);
+        if let Some(name) = text.strip_prefix("unixgram:") {
+            return name.parse().map(Self::Unixgram).map_err(fail);
+        }
         if let Some(name) = text.strip_prefix("unix:") {
             return name.parse().map(Self::Unix).map_err(fail);
         }
@@ -226,6 +290,8 @@ mod tests {
             "unix:/run/a.sock",
             "unix:relative",
             "unix:@name",
+            "unixgram:/run/a.sock",
+            "unixgram:@name",
         ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }

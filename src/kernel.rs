@@ -6,12 +6,12 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::address::Address;
+use crate::address::{Address, Endpoint};
 pub use crate::batch::{BATCH, RecvBatch};
-use crate::session::{Datagram, Remote};
+pub use crate::job::{ChildProcess, GroupSignal, OutputStream};
+use crate::session::{ChildSpec, Datagram, Remote};
 
 /// What a connection needs of a socket. Reads and writes may be short; `WouldBlock` means "an event will tell".
 ///
@@ -90,6 +90,7 @@ pub trait Stream: Read + Write + Remote {
 ///     }
 ///     fn send_batch<'a>(&mut self, mut batch: impl ExactSizeIterator<Item = Datagram<'a>>) -> io::Result<usize> {
 ///         let Some(Datagram { payload, to }) = batch.next() else { return Ok(0) };
+///         let to = to.socket_addr().ok_or(io::ErrorKind::Unsupported)?;
 ///         self.0.send_to(payload, to).map(|_| 1)
 ///     }
 /// }
@@ -99,7 +100,7 @@ pub trait Stream: Read + Write + Remote {
 /// there.send_to(b"hello", to)?;
 /// let mut batch = RecvBatch::new();
 /// Plain(here).recv_batch(&mut batch)?;
-/// assert_eq!(batch.iter().next(), Some((&b"hello"[..], there.local_addr()?)));
+/// assert_eq!(batch.iter().next(), Some((&b"hello"[..], &there.local_addr()?.into())));
 /// # Ok::<(), io::Error>(())
 /// ```
 pub trait DatagramSocket: fmt::Debug {
@@ -120,7 +121,7 @@ pub trait DatagramSocket: fmt::Debug {
     fn send_batch<'a>(&mut self, batch: impl ExactSizeIterator<Item = Datagram<'a>>) -> io::Result<usize>;
 
     /// The one peer of a client's socket: the only one it receives from.
-    fn peer(&self) -> Option<SocketAddr> {
+    fn peer(&self) -> Option<Endpoint> {
         None
     }
 
@@ -231,6 +232,12 @@ pub enum Planted {
     DatagramDrainHasty,
     /// What the kernel dropped is forgotten when its socket is closed.
     KernelDropsForgotten,
+    /// A child that was not read while its reader was congested is not read afterwards.
+    ChildResumeForgotten,
+    /// The end of a child is told before all it has printed.
+    ChildEndHasty,
+    /// A child goes on when the connection that asked for it has ended.
+    ChildForgotten,
 }
 
 /// What an event refers to. Packs the slot's key and a sequence number, so that a key used again never
@@ -354,6 +361,16 @@ pub trait Kernel: fmt::Debug {
     /// # Errors
     /// epoll_ctl(2): ENOMEM, ENOSPC.
     fn register_datagrams(&mut self, socket: &mut Self::Datagrams, token: Token) -> io::Result<()>;
+
+    /// Starts a program, with pipes as its standard output and error, and registers both and the end of the process under
+    /// `token`, for their whole life. Kernels without children, as by default, refuse.
+    ///
+    /// # Errors
+    /// fork(2), execve(2), pipe(2), pidfd_open(2), epoll_ctl(2).
+    fn spawn(&mut self, spec: &ChildSpec, token: Token) -> io::Result<Box<dyn ChildProcess>> {
+        let _ = (spec, token);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// What had this token is closed. Nothing is to be done where closing deregisters.
     fn forget(&mut self, token: Token) {

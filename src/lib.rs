@@ -6,6 +6,8 @@
 
 pub mod address;
 pub mod attempt;
+#[cfg(feature = "lab")]
+pub mod audit;
 mod batch;
 pub mod client;
 pub mod codec;
@@ -18,6 +20,9 @@ pub mod fleet;
 pub mod histogram;
 #[cfg(feature = "load")]
 pub mod hold;
+#[cfg(feature = "http")]
+pub mod http;
+pub mod job;
 pub mod kernel;
 #[cfg(feature = "lab")]
 pub mod lab;
@@ -37,3 +42,8 @@ pub mod cli;
 pub use self::address::Address;
 pub use self::error::Error;
 pub use self::reactor::{Config, Reactor};
+
+/// The Rust of docs/from-python.md, compiled and run as the other examples are.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/from-python.md")]
+mod from_python {}

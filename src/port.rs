@@ -11,7 +11,7 @@ use crate::kernel::{DatagramSocket, Planted, Readiness, RecvBatch};
 use crate::session::{Datagrams, Guard, Pass, Tick};
 
 /// Messages a datagram counts as in a turn's budget: messages of a connection share a read and a write, this one had the
-/// way through the network stack to itself, twice. So by default a turn takes 32.
+/// way through the network stack to itself, twice. So by default a turn takes one batch.
 const FRAMES: u32 = 4;
 
 /// Batches counted of what was never received: others may go on sending.
@@ -61,7 +61,7 @@ impl<D: DatagramSocket> Port<D> {
     /// The handler is to be woken from outside.
     pub fn handle_wake(&mut self, batch: &mut RecvBatch, guard: &Guard, pass: &mut Pass) -> Progress {
         if let Some(peer) = self.socket.peer() {
-            self.datagrams.handle_wake(peer, pass);
+            self.datagrams.handle_wake(&peer, pass);
         }
         self.drive(batch, guard, pass)
     }

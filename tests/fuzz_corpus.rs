@@ -58,6 +58,11 @@ fn datagrams() {
     replay("datagrams", bodies::datagrams::run);
 }
 
+#[test]
+fn http() {
+    replay("http", bodies::http::run);
+}
+
 /// Small numbers, text and the bytes that framings care about, more often than others (splitmix64).
 fn made_up(number: u64) -> Vec<u8> {
     const TELLING: &[u8] = b"aab--\r\n\n\0\0\x01\x02\x03\x05\xff\xfe\xc8\xd2\xe4\xf0\xf8exitlo";
@@ -89,6 +94,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "codecs" => codec_seeds(),
         "session" => session_seeds(),
+        "http" => http_seeds(),
         _ => datagram_seeds(),
     }
 }
@@ -156,4 +162,31 @@ fn datagram_seeds() -> Vec<Vec<u8>> {
         }
     }
     all
+}
+
+/// What is said in full, for each of the three ways to look at it; and every word that requests are made of.
+fn http_seeds() -> Vec<Vec<u8>> {
+    let streams: [&[u8]; 8] = [
+        b"GET /plaintext HTTP/1.1\r\nHost: localhost\r\n\r\nGET /json HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"POST /echo HTTP/1.1\r\nHost: [::1]:9\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhelloGET / HTTP/1.0\r\n\r\n",
+        b"POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n0\r\nA: b\r\n\r\n",
+        b"GET /delay/3 HTTP/1.1\r\nHost: localhost\r\n\r\nGET /bytes/300 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"5\r\nhello\r\n1;x=y\r\n!\r\n0\r\nA: b\r\n\r\nnext",
+        b"GET http://localhost/json?a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET / HTTP/1.1\nHost: localhost\r\nA: b\r\n c\r\n\r\n",
+    ];
+    let said = streams.iter().flat_map(|stream| (0..3).map(|what| [&[what, 7], *stream].concat()));
+    let words = (0..3).flat_map(|what| {
+        [
+            &[0, 6][..],
+            &[1, 9, 0, 6],
+            &[1, 11, 6, 12, 13, 14, 0, 7],
+            &[4, 9, 5, 6],
+            &[240, 6],
+            &[0, 247, 250, 6],
+        ]
+        .map(|words| [&[129 + what, 3], words].concat())
+    });
+    said.chain(words).collect()
 }

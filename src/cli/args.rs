@@ -1,20 +1,26 @@
 //! The raw arguments, as clap reads them. What they mean together is decided in the command's own file.
 
 use std::num::NonZeroI32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
 use super::call::{self, CallArgs};
 use super::doctor::{self, DoctorArgs};
+use super::exec::{ExecArgs, ServeFraming};
+use super::get::{self, GetArgs};
 use super::hold::{self, HoldArgs};
 use super::lab::{self, LabArgs, OneArgs};
 use super::load::{self, LoadArgs};
 use super::logging::Verbosity;
+use super::named::Listen;
+use super::run::{self, RunArgs};
+use super::text;
 use super::units::{self, SizeLimit, TimeLimit};
-use crate::address::Address;
-use crate::codec::Framing;
+use crate::codec::{Framing, TextEncoding};
 use crate::fleet::Ticket;
+use crate::services::Hosts;
 
 /// The longest silence of `--keepalive`.
 const KEEPALIVE_MAX: Duration = Duration::from_secs(9 * 3600);
@@ -84,6 +90,10 @@ pub(super) enum Command {
     #[command(long_about = call::ABOUT)]
     #[command(after_help = call::EXAMPLES, after_long_help = format!("{}\n\n{}", call::EXAMPLES, call::EXIT_CODES))]
     Call(Box<CallArgs>),
+    /// Fetch what an http:// URL names, whole or not at all
+    #[command(long_about = get::ABOUT)]
+    #[command(after_help = get::EXAMPLES, after_long_help = format!("{}\n\n{}", get::EXAMPLES, get::EXIT_CODES))]
+    Get(Box<GetArgs>),
     /// Say whether this machine can hold so many connections
     #[command(long_about = doctor::ABOUT)]
     #[command(after_help = doctor::EXAMPLES, after_long_help = format!("{}\n\n{}", doctor::EXAMPLES, doctor::EXIT_CODES))]
@@ -92,6 +102,10 @@ pub(super) enum Command {
     #[command(long_about = load::ABOUT)]
     #[command(after_help = load::EXAMPLES, after_long_help = format!("{}\n\n{}", load::EXAMPLES, load::EXIT_CODES))]
     Load(Box<LoadArgs>),
+    /// Run a command that 'oneloop serve exec' offers
+    #[command(long_about = run::ABOUT)]
+    #[command(after_help = run::EXAMPLES, after_long_help = format!("{}\n\n{}", run::EXAMPLES, run::EXIT_CODES))]
+    Run(Box<RunArgs>),
     /// Open many connections, hold them idle, and see which survive
     #[command(long_about = hold::ABOUT)]
     #[command(after_help = hold::EXAMPLES, after_long_help = format!("{}\n\n{UNITS}\n\n{}", hold::EXAMPLES, hold::EXIT_CODES))]
@@ -123,6 +137,10 @@ pub(super) enum ServiceName {
     Discard,
     /// Sends bytes without an end, byte k being k modulo 251, and discards what it is sent
     Source,
+    /// Runs commands that were allowed by name, for 'oneloop run' and the tutorials' clients
+    Exec,
+    /// HTTP/1.1: /plaintext, /json, /bytes/N, /delay/MS, /echo, and with --root the files of a folder; docs/http.md
+    Http,
 }
 
 /// How connections are driven.
@@ -149,10 +167,11 @@ pub(super) struct ServeArgs {
     ///
     /// tcp://HOST:PORT or udp://HOST:PORT with a numeric host: 127.0.0.1 or [::1] for this machine, 0.0.0.0 for every
     /// IPv4 address, [::] for every address. Port 0 takes any free one. unix:PATH is a Unix stream socket, unix:@NAME
-    /// one in Linux's abstract namespace. On the loop, udp://127.0.0.1:9999 is served by default too, where the
-    /// service has a form for datagrams: echo, greet, ack and discard.
+    /// one in Linux's abstract namespace; unixgram:PATH and unixgram:@NAME are datagram sockets. On the loop, udp://127.0.0.1:9999 is served by default too, where the
+    /// service has a form for datagrams: echo, greet, ack and discard. udp://GROUP:PORT?if=IF joins a multicast group on the
+    /// interface with this IPv4 address, name or number.
     #[arg(long, value_name = "URL", value_parser = listen, allow_hyphen_values = true)]
-    pub(super) listen: Vec<Address>,
+    pub(super) listen: Vec<Listen>,
 
     /// How connections are driven; docs/models.md compares them
     #[arg(long, value_enum, default_value_t = Model::Loop)]
@@ -166,12 +185,17 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "COUNT", value_parser = units::count, allow_hyphen_values = true)]
     pub(super) workers: Option<usize>,
 
-    /// Where a message ends: raw, lines, delimited:TEXT, fixed:N, len16, len32 or len32le
+    /// Where a message ends: raw, lines, delimited:TEXT, fixed:N, len16, len32 or len32le [default: raw; exec: len32]
     ///
     /// raw: what one read returned. lines: LF or CRLF. delimited:TEXT: TEXT, in which \n, \r, \t, \0, \\ and
     /// \xNN are understood. fixed:N: exactly N bytes. len16, len32: after a big-endian length of 2 or 4
-    /// bytes. len32le: after a signed little-endian length of 4 bytes.
-    #[arg(long, value_name = "FRAMING", allow_hyphen_values = true, default_value_t = Framing::Raw)]
+    /// bytes. len32le: after a signed little-endian length of 4 bytes. exec knows len32, its own protocol, and len32le and
+    /// length-ok for the tutorials' clients.
+    #[arg(long = "framing", value_name = "FRAMING", allow_hyphen_values = true)]
+    pub(super) framing_name: Option<ServeFraming>,
+
+    /// What `framing_name` means for the service.
+    #[arg(skip = Framing::Raw)]
     pub(super) framing: Framing,
 
     /// What is sent when a connection begins [default: nothing]
@@ -192,10 +216,35 @@ pub(super) struct ServeArgs {
 
     /// Print every message on standard output: `ADDR TEXT`, one line each
     ///
-    /// Bytes other than printable ASCII, and the backslash, are shown as \xNN. When nobody reads, messages are
+    /// Bytes other than printable ASCII, and the backslash, are shown as \xNN; with --encoding only control characters are. When nobody reads, messages are
     /// served all the same and their lines dropped; the log says how many.
     #[arg(long, help_heading = "Ack, discard and once")]
     pub(super) print: bool,
+
+    /// The encoding of text: what is printed, and our own answers [default: bytes are printed, UTF-8 is sent]
+    ///
+    /// Any label of the WHATWG Encoding Standard: utf-8, gbk, gb18030, big5, shift_jis, euc-kr, iso-8859-1, windows-1252 and others.
+    /// What clients send passes through as it is.
+    #[arg(long, value_name = "NAME", value_parser = text::encoding, allow_hyphen_values = true, help_heading = "Greet, ack, discard and once")]
+    pub(super) encoding: Option<TextEncoding>,
+
+    #[command(flatten)]
+    pub(super) exec: ExecArgs,
+
+    /// Serve the files in this folder: nothing outside it, nothing hidden, no listings
+    #[arg(long, value_name = "DIR", help_heading = "HTTP only")]
+    pub(super) root: Option<PathBuf>,
+
+    /// A name under which requests are answered, besides addresses and localhost; may be given several times; '*': any
+    ///
+    /// A request for another name is answered with 421: a page elsewhere may have pointed its own name at this machine, to
+    /// read from here as if from there (DNS rebinding). Not checked on Unix sockets.
+    #[arg(long = "host", value_name = "NAME", value_parser = host, allow_hyphen_values = true, help_heading = "HTTP only")]
+    pub(super) hosts: Vec<String>,
+
+    /// The longest body of a request; a longer one is answered with 413 [default: 1MiB]
+    #[arg(long, value_name = "SIZE", value_parser = units::size, allow_hyphen_values = true, help_heading = "HTTP only")]
+    pub(super) max_body: Option<usize>,
 
     /// The most connections at once; more are accepted and closed [default: wait]
     ///
@@ -266,6 +315,8 @@ pub(super) struct ServeArgs {
     pub(super) idle_timeout: Option<TimeLimit>,
 
     /// A message must be complete so long after its first byte; 0 or off: never; not with raw [default: 30s]
+    ///
+    /// Of HTTP the head of a request; and in each such time a body must bring 500 bytes for every second.
     #[arg(long, value_name = "TIME", value_parser = units::time_limit, allow_hyphen_values = true, help_heading = "Times")]
     pub(super) frame_timeout: Option<TimeLimit>,
 
@@ -299,8 +350,13 @@ pub(super) struct ServeArgs {
     pub(super) stats_interval: TimeLimit,
 }
 
-fn listen(text: &str) -> Result<Address, String> {
-    text.parse::<Address>().map_err(|error| error.why().to_owned())
+fn listen(text: &str) -> Result<Listen, String> {
+    text.parse()
+}
+
+fn host(text: &str) -> Result<String, String> {
+    let expected = "expected a name such as nas.lan, without a port, or * for every name";
+    if Hosts::is_name(text) { Ok(text.to_owned()) } else { Err(expected.to_owned()) }
 }
 
 fn mode(text: &str) -> Result<u32, String> {

@@ -19,6 +19,8 @@ pub(super) enum Exit {
     NotValid,
     /// 128 + n: signal n ended it before it was done.
     Signal(i32),
+    /// What a remote command ended with.
+    Command(u8),
 }
 
 impl Exit {
@@ -31,6 +33,7 @@ impl Exit {
             Self::MachineCannot => 4,
             Self::NotValid => 5,
             // Signals are numbered from 1 to 64 (signal(7)); the mask only states that.
+            Self::Command(status) => status,
             Self::Signal(signal) => 128 + (signal & 0x7f).to_le_bytes()[0],
         }
     }

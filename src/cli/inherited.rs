@@ -89,7 +89,7 @@ fn take(fds: &mut ListenFd, at: usize) -> io::Result<Bound> {
 fn udp(socket: UdpSocket) -> io::Result<Bound> {
     socket.set_nonblocking(true)?;
     let address = Address::Udp(socket.local_addr()?);
-    Ok(Bound { address, socket: BoundSocket::Datagrams(socket), is_shared: true })
+    Ok(Bound { address, socket: BoundSocket::Datagrams(socket.into()), is_shared: true })
 }
 
 fn check_listens(fd: BorrowedFd<'_>) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! Where to listen: what the arguments name, checked together, then bound in their order.
 
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroI32;
 
 use log::{info, warn};
@@ -9,10 +9,14 @@ use log::{info, warn};
 use super::args::{Model, ServeArgs, ServiceName};
 use super::exit::{Exit, Failure};
 use super::inherited::Inherited;
+use super::named::Listen;
 use crate::address::Address;
 use crate::codec::Framing;
 use crate::error::Error;
-use crate::os::datagrams::{self, DatagramOptions, bind_udp, check_free_udp};
+use crate::os::datagrams::{
+    self, BoundDatagrams, DatagramOptions, UnixgramOptions, bind_udp, bind_unixgram, check_free_udp,
+};
+use crate::os::multicast::Interface;
 use crate::os::sockets::{self, ListenOptions, StreamListener, check_free_tcp};
 
 /// Where `oneloop serve` listens when nothing else is said.
@@ -30,6 +34,8 @@ pub(super) struct Plan {
     buffer_wanted: bool,
     /// This process is the first of those that share the ports.
     begins_group: bool,
+    /// On which interface multicast groups are joined, where that was said.
+    interfaces: Vec<(IpAddr, Interface)>,
 }
 
 /// A socket that listens.
@@ -42,18 +48,21 @@ pub(super) struct Bound {
 
 pub(super) enum BoundSocket {
     Stream(StreamListener),
-    Datagrams(UdpSocket),
+    Datagrams(BoundDatagrams),
 }
 
 impl Plan {
     /// # Errors
     /// Addresses, or options about them, that make no sense with the service, with each other, or at all.
     pub(super) fn from_args(args: &ServeArgs) -> Result<Self, String> {
-        let addresses = if args.listen.is_empty() { defaults(args) } else { args.listen.clone() };
+        let addresses = match &args.listen[..] {
+            [] => defaults(args),
+            given => given.iter().map(|listen| listen.address.clone()).collect(),
+        };
         check_twice(&addresses)?;
         check_options(args, &addresses)?;
         check_workers(args, &addresses)?;
-        if has_udp(&addresses) {
+        if has_datagrams(&addresses) {
             check_datagrams(args, &addresses)?;
         }
         let streams = ListenOptions {
@@ -71,11 +80,12 @@ impl Plan {
             datagrams,
             buffer_wanted: args.udp_recv_buffer.is_some(),
             begins_group: false,
+            interfaces: args.listen.iter().filter_map(Listen::on_interface).collect(),
         })
     }
 
-    pub(super) fn has_udp(&self) -> bool {
-        has_udp(&self.addresses)
+    pub(super) fn has_datagrams(&self) -> bool {
+        has_datagrams(&self.addresses)
     }
 
     /// Has the ports shared with other processes: begins their group, or joins it at the addresses where the first one listens.
@@ -107,14 +117,21 @@ impl Plan {
     fn bind_one(&self, address: &Address) -> Result<Bound, Error> {
         let only_v6 = has_ipv4_beside(address, &self.addresses);
         if let Address::Udp(addr) = address {
-            let options = DatagramOptions { only_v6, ..self.datagrams.clone() };
+            let interface = self.interfaces.iter().find(|(group, _)| *group == addr.ip());
+            let interface = interface.map(|(_, interface)| interface.clone());
+            let options = DatagramOptions { only_v6, interface, ..self.datagrams.clone() };
             if self.begins_group {
                 check_free_udp(*addr, &options)?;
             }
             let (socket, local) = bind_udp(*addr, &options)?;
             self.warn_of_small_buffer(&socket);
-            let socket = BoundSocket::Datagrams(socket);
+            let socket = BoundSocket::Datagrams(socket.into());
             return Ok(Bound { address: Address::Udp(local), socket, is_shared: false });
+        }
+        if let Address::Unixgram(name) = address {
+            let options = UnixgramOptions { mode: self.streams.unix_mode, ..UnixgramOptions::default() };
+            let socket = BoundSocket::Datagrams(bind_unixgram(name, &options)?);
+            return Ok(Bound { address: address.clone(), socket, is_shared: false });
         }
         let options = ListenOptions { only_v6, ..self.streams.clone() };
         if let (Address::Tcp(addr), true) = (address, self.begins_group) {
@@ -164,11 +181,15 @@ fn defaults(args: &ServeArgs) -> Vec<Address> {
 }
 
 const fn has_datagram_form(service: ServiceName) -> bool {
-    use ServiceName::{Ack, Discard, Echo, Greet, Once, Source};
+    use ServiceName::{Ack, Discard, Echo, Exec, Greet, Http, Once, Source};
     match service {
         Echo | Greet | Ack | Discard => true,
-        Once | Source => false,
+        Once | Source | Exec | Http => false,
     }
+}
+
+fn has_datagrams(addresses: &[Address]) -> bool {
+    addresses.iter().any(|address| address.endpoint().is_some())
 }
 
 fn has_udp(addresses: &[Address]) -> bool {
@@ -196,9 +217,10 @@ fn check_twice(addresses: &[Address]) -> Result<(), String> {
 
 /// Options about a kind of address that is not there.
 fn check_options(args: &ServeArgs, addresses: &[Address]) -> Result<(), String> {
-    let has_path =
-        addresses.iter().any(|address| matches!(address, Address::Unix(name) if name.path().is_some()));
-    let has_stream = addresses.iter().any(|address| !matches!(address, Address::Udp(_)));
+    let has_path = addresses.iter().any(
+        |address| matches!(address, Address::Unix(name) | Address::Unixgram(name) if name.path().is_some()),
+    );
+    let has_stream = addresses.iter().any(|address| address.endpoint().is_none());
     let has_udp = has_udp(addresses);
     let has_tcp = addresses.iter().any(|address| matches!(address, Address::Tcp(_)));
     let tcp = "tcp://127.0.0.1:9999";
@@ -208,7 +230,7 @@ fn check_options(args: &ServeArgs, addresses: &[Address]) -> Result<(), String> 
         ("--keepalive", args.keepalive.is_some(), has_tcp, tcp),
         ("--user-timeout", args.user_timeout.is_some(), has_tcp, tcp),
         ("--udp-recv-buffer", args.udp_recv_buffer.is_some(), has_udp, "udp://127.0.0.1:9999"),
-        ("--udp-queue", args.udp_queue.is_some(), has_udp, "udp://127.0.0.1:9999"),
+        ("--udp-queue", args.udp_queue.is_some(), has_datagrams(addresses), "udp://127.0.0.1:9999"),
         ("--udp-any-source-port", args.udp_any_source_port, has_udp, "udp://127.0.0.1:9999"),
         ("--allow-amplification", args.allow_amplification, has_udp, "udp://127.0.0.1:9999"),
     ] {
@@ -236,10 +258,19 @@ fn check_workers(args: &ServeArgs, addresses: &[Address]) -> Result<(), String> 
     if workers > MAX_WORKERS {
         return Err(format!("'--workers {workers}' is too many: expected at most {MAX_WORKERS}"));
     }
-    if let Some(address) = addresses.iter().find(|address| matches!(address, Address::Unix(_))) {
+    if let Some(address) =
+        addresses.iter().find(|address| matches!(address, Address::Unix(_) | Address::Unixgram(_)))
+    {
         return Err(format!(
             "'--listen {address}' cannot be used with '--workers {workers}': the kernel shares ports of TCP and UDP between \
              processes (SO_REUSEPORT), and a Unix socket has none; serve it from a process of its own"
+        ));
+    }
+    let in_group = |address: &&Address| address.socket_addr().is_some_and(|addr| addr.ip().is_multicast());
+    if let Some(address) = addresses.iter().find(in_group) {
+        return Err(format!(
+            "'--listen {address}' cannot be used with '--workers {workers}': the kernel gives what is sent to a group to every \
+             socket, and each worker would answer it; leave the option out"
         ));
     }
     if args.print {

@@ -46,13 +46,14 @@ pub(super) fn init(level: LevelFilter, member: Option<usize>) {
     if colours() {
         builder.write_style(WriteStyle::Always);
     }
-    if let Some(number) = member {
-        builder.format(move |line, record| {
-            let (time, style) = (line.timestamp(), line.default_level_style(record.level()));
-            let (level, target) = (record.level(), record.target());
-            writeln!(line, "[{time} {style}{level:<5}{style:#} {target}] worker={number} {}", record.args())
-        });
-    }
+    let member = member.map(|number| format!("worker={number} ")).unwrap_or_default();
+    builder.format(move |line, record| {
+        let (time, style) = (line.timestamp(), line.default_level_style(record.level()));
+        let (level, target) = (record.level(), record.target());
+        write!(line, "[{time} {style}{level:<5}{style:#} {target}] {member}")?;
+        write!(Printable(&mut *line), "{}", record.args())?;
+        line.write_all(b"\n")
+    });
     builder.target(Target::Pipe(Box::new(Unhurried { to: io::stderr(), dropped: 0 }))).init();
 }
 
@@ -60,6 +61,28 @@ pub(super) fn init(level: LevelFilter, member: Option<usize>) {
 fn colours() -> bool {
     let unset = |name| std::env::var_os(name).is_none_or(|value| value.is_empty());
     unset("RUST_LOG_STYLE") && unset("NO_COLOR") && io::stderr().is_terminal()
+}
+
+/// Whatever a message quotes, and whoever wrote that: a line stays a line, and no terminal obeys it.
+struct Printable<W>(W);
+
+impl<W: Write> Write for Printable<W> {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        for piece in text.split_inclusive(|byte| !matches!(byte, b' '..=b'~')) {
+            match piece.split_last() {
+                Some((last, plain)) if !matches!(last, b' '..=b'~') => {
+                    self.0.write_all(plain)?;
+                    write!(self.0, "\\x{last:02x}")?;
+                }
+                _ => self.0.write_all(piece)?,
+            }
+        }
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// A writer that never waits for its reader.
@@ -128,5 +151,20 @@ mod tests {
         let mut rest = String::new();
         reader.read_to_string(&mut rest).unwrap();
         assert_eq!(rest, "[3 log lines dropped: standard error was not read]\nnew\n");
+    }
+
+    #[test]
+    fn every_byte_that_is_not_printable_ascii_is_escaped() {
+        for (text, shown) in [
+            ("", ""),
+            ("a b~", "a b~"),
+            ("\n", "\\x0a"),
+            ("\x1b[31m\x7f\0x", "\\x1b[31m\\x7f\\x00x"),
+            ("ü \u{202e}", "\\xc3\\xbc \\xe2\\x80\\xae"),
+        ] {
+            let mut line = Vec::new();
+            write!(Printable(&mut line), "{text}").unwrap();
+            assert_eq!(String::from_utf8(line).unwrap(), shown);
+        }
     }
 }

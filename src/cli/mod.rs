@@ -9,10 +9,13 @@
 )]
 
 mod args;
+mod audit;
 mod call;
 mod checkup;
 mod doctor;
+mod exec;
 mod exit;
+mod get;
 mod hold;
 mod inherited;
 mod lab;
@@ -21,12 +24,15 @@ mod load;
 mod logging;
 mod member;
 mod model;
+mod named;
+mod run;
 mod serve;
 mod services;
 mod signals;
 mod sink;
 mod sources;
 mod targets;
+mod text;
 mod units;
 mod workers;
 
@@ -46,6 +52,9 @@ use crate::os::descriptors::close_inherited_on_exec;
 #[must_use]
 pub fn main() -> ExitCode {
     close_inherited_on_exec();
+    if let Some(code) = exec::launched() {
+        return code;
+    }
     let exit = match Args::try_parse() {
         Ok(args) => run(args),
         Err(message) => answer(&message),
@@ -69,16 +78,28 @@ fn run(args: Args) -> Exit {
                 call::run(options)
             })
         }
+        Command::Get(get) => {
+            get::Options::from_args(*get).map_err(Failure::usage_of("get")).and_then(|options| {
+                logging::init(args.verbosity.level(), number);
+                get::run(&options, args.verbosity.level())
+            })
+        }
         Command::Doctor(doctor) => doctor::Options::from_args(*doctor)
             .map_err(Failure::usage_of("doctor"))
             .and_then(|options| doctor::run(&options)),
-        Command::Lab(args) => lab::run(args),
+        Command::Lab(lab) => lab::run(lab, args.verbosity.level()),
         Command::LabOne(args) => lab::be_one(&args),
         Command::LabHelper(args) => lab::be_helper(&args),
         Command::Load(load) => load::Options::from_args(*load).and_then(|options| {
             logging::init(args.verbosity.level(), number);
             load::run(options, args.verbosity.level())
         }),
+        Command::Run(run) => {
+            run::Options::from_args(*run).map_err(Failure::usage_of("run")).and_then(|options| {
+                logging::init(args.verbosity.level(), number);
+                run::run(&options)
+            })
+        }
         Command::Hold(hold) => {
             hold::Options::from_args(*hold).map_err(Failure::usage_of("hold")).and_then(|options| {
                 logging::init(args.verbosity.level(), number);

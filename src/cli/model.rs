@@ -56,7 +56,7 @@ fn run_blocking(
 ) -> Result<Outcome, super::exit::Failure> {
     let mut server = Blocking::new(model, config)?;
     for Bound { address, socket, is_shared } in bound {
-        match (socket, &services.datagrams, address.socket_addr()) {
+        match (socket, &services.datagrams, address.endpoint()) {
             (BoundSocket::Datagrams(socket), Some(make), Some(local)) => {
                 server.add_port(socket, local, make.clone());
             }
@@ -82,7 +82,7 @@ where
     K::Listener: From<StreamListener>,
 {
     for Bound { address, socket, is_shared } in bound {
-        match (socket, &services.datagrams, address.socket_addr()) {
+        match (socket, &services.datagrams, address.endpoint()) {
             (BoundSocket::Datagrams(socket), Some(make), Some(local)) => {
                 let bind = |source| Error::Bind { address: address.to_string(), source };
                 reactor.add_port(DatagramPort::new(socket).map_err(bind)?, local, make)?;

@@ -5,12 +5,14 @@ use std::time::Duration;
 use clap::ValueEnum;
 use log::{info, warn};
 
-use super::args::{Model, ServeArgs};
+use super::args::{Model, ServeArgs, ServiceName};
+use super::exec::{MAX_JOBS, settle_framing, warn_of_shell};
 use super::exit::{Exit, Failure};
 use super::inherited::Inherited;
 use super::listen::{Plan, announce};
 use super::member::Member;
 use super::model;
+use super::named::Listen;
 use super::services::{Hooks, Services, max_frame, services};
 use super::units::SizeLimit;
 use super::workers::{Crew, Worker};
@@ -46,6 +48,9 @@ pub(super) struct Options {
     workers: usize,
     /// The service ends the server by itself.
     then_exit: bool,
+    /// Commands that may run at once.
+    max_jobs: usize,
+    allows_shell: bool,
 }
 
 impl Options {
@@ -55,7 +60,7 @@ impl Options {
     /// As [`from_args`](Self::from_args).
     pub(super) fn with_inherited(mut args: ServeArgs, inherited: Inherited) -> Result<Self, String> {
         if args.listen.is_empty() {
-            args.listen = inherited.addresses();
+            args.listen = inherited.addresses().into_iter().map(Listen::from).collect();
         }
         if args.workers.is_some_and(|workers| workers > 1) && !inherited.is_empty() {
             return Err("'--workers' cannot be used with inherited sockets (LISTEN_FDS): workers bind ports of their own; leave \
@@ -69,13 +74,14 @@ impl Options {
     ///
     /// # Errors
     /// Arguments that cannot be kept together: which, why, and what would be accepted.
-    pub(super) fn from_args(args: ServeArgs) -> Result<Self, String> {
+    pub(super) fn from_args(mut args: ServeArgs) -> Result<Self, String> {
+        settle_framing(&mut args)?;
         let plan = Plan::from_args(&args)?;
         check_framing(&args)?;
         check_model(&args)?;
         let limits = limits(&args)?;
         Ok(Self {
-            services: services(&args, plan.has_udp())?,
+            services: services(&args, plan.has_datagrams())?,
             plan,
             inherited: Inherited::default(),
             model: args.model,
@@ -88,6 +94,8 @@ impl Options {
             stats_interval: args.stats_interval.0,
             workers: args.workers.unwrap_or(1),
             then_exit: args.then_exit,
+            max_jobs: args.exec.max_jobs.unwrap_or(MAX_JOBS),
+            allows_shell: args.exec.allow_shell,
         })
     }
 
@@ -107,6 +115,7 @@ impl Options {
             max_connections,
             over_limit,
             max_per_address: self.max_per_address,
+            max_jobs: self.max_jobs,
             any_source_port: self.any_source_port,
             drain: self.drain,
             stats_interval: self.stats_interval,
@@ -163,6 +172,9 @@ fn serve(
 ) -> Result<Exit, Failure> {
     log_open_files(raise_open_files());
     warn_of_system_limits(&options);
+    if options.allows_shell {
+        warn_of_shell();
+    }
     let config = options.config();
     if options.model != Model::Iterative {
         let (max, newcomers) = (config.max_connections, config.over_limit.effect());
@@ -222,6 +234,8 @@ fn warn_of_system_limits(options: &Options) {
 fn check_framing(args: &ServeArgs) -> Result<(), String> {
     let max = max_frame(args);
     match &args.framing {
+        // It has messages of its own.
+        _ if args.service == ServiceName::Http => {}
         Framing::Raw => {
             for (name, given) in
                 [("--frame-timeout", args.frame_timeout.is_some()), ("--max-frame", args.max_frame.is_some())]

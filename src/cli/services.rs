@@ -1,18 +1,21 @@
 //! The service asked for, made of the arguments: options checked with it, and a factory for the reactor.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use clap::ValueEnum;
 
 use super::args::{ServeArgs, ServiceName};
 use super::sink::Printer;
+use super::text::{check_sending, encoded};
+use crate::address::Address;
 use crate::codec::{
     DEFAULT_MAX_FRAME, Decoder, Delimited, Encoder, Fixed, FrameError, Framing, LengthPrefixed, Lines, Raw,
 };
 use crate::services::{
-    Ack, AckConfig, DEFAULT_ACK, DEFAULT_REPLY, Discard, Echo, Greet, GreetConfig, OnReplied, Once,
-    OnceConfig, Sink, Source,
+    Ack, AckConfig, DEFAULT_ACK, DEFAULT_REPLY, Discard, Echo, Greet, GreetConfig, Hosts, Http, HttpConfig,
+    OnReplied, Once, OnceConfig, Root, Sink, Source,
 };
 use crate::session::{DatagramFactory, EachDatagram, Factory, Framed, Service, datagram_factory, factory};
 
@@ -45,8 +48,11 @@ impl Hooks {
         let _ = self.stop.set(Box::new(stop));
     }
 
-    fn sink(&self) -> Option<Sink> {
-        self.printer.as_ref().map(Printer::sink)
+    /// Where this carrier's messages are printed.
+    fn sink<C: Carrier>(&self, args: &ServeArgs) -> Option<Sink> {
+        let printer = self.printer.as_ref()?;
+        let stream = C::CONVERSES && args.framing == Framing::Raw;
+        Some(args.encoding.map_or_else(|| printer.sink(), |encoding| printer.text_sink(encoding, stream)))
     }
 
     fn on_replied(&self) -> OnReplied {
@@ -91,6 +97,8 @@ pub(super) fn services(args: &ServeArgs, with_datagrams: bool) -> Result<Service
     let hooks = Hooks::from_args(args);
     let stream = match args.service {
         ServiceName::Source => source(args)?,
+        ServiceName::Exec => super::exec::service(args)?,
+        ServiceName::Http => http(args)?,
         _ => choose(args, &hooks, Behind(args))?,
     };
     let datagrams = if with_datagrams { Some(choose(args, &hooks, Each)?) } else { None };
@@ -104,14 +112,19 @@ pub(super) fn max_frame(args: &ServeArgs) -> usize {
 
 /// Options that only some services know.
 fn check_options(args: &ServeArgs) -> Result<(), String> {
-    use ServiceName::{Ack, Discard, Greet, Once};
-    for (option, given, knowing) in [
+    use ServiceName::{Ack, Discard, Exec, Greet, Http, Once};
+    let exec = args.exec.given().map(|(option, given)| (option, given, &[Exec][..]));
+    for (option, given, knowing) in exec.into_iter().chain([
         ("--banner", args.banner.is_some(), &[Greet][..]),
         ("--delay", args.delay.is_some(), &[Greet]),
         ("--reply", args.reply.is_some(), &[Ack, Once]),
         ("--print", args.print, &[Ack, Discard, Once]),
         ("--then-exit", args.then_exit, &[Once]),
-    ] {
+        ("--encoding", args.encoding.is_some(), &[Ack, Discard, Greet, Once]),
+        ("--root", args.root.is_some(), &[Http]),
+        ("--host", !args.hosts.is_empty(), &[Http]),
+        ("--max-body", args.max_body.is_some(), &[Http]),
+    ]) {
         if given && !knowing.contains(&args.service) {
             let service = args.service;
             return Err(format!(
@@ -121,7 +134,24 @@ fn check_options(args: &ServeArgs) -> Result<(), String> {
             ));
         }
     }
-    Ok(())
+    check_encoding(args)
+}
+
+/// An encoding needs a text to be about, and one that is sent must be for sending.
+fn check_encoding(args: &ServeArgs) -> Result<(), String> {
+    match args.service {
+        ServiceName::Discard if args.encoding.is_some() && !args.print => Err(
+            "'--encoding' has nothing to act on with 'serve discard', which answers nothing; it goes with --print".to_owned(),
+        ),
+        ServiceName::Discard => Ok(()),
+        service => check_sending(args.encoding, &format!("serve {service}")),
+    }
+}
+
+/// A text of ours as it is sent.
+fn in_encoding(args: &ServeArgs, option: &str, text: &str) -> Result<Vec<u8>, String> {
+    let Some(encoding) = args.encoding else { return Ok(text.into()) };
+    encoded(encoding, text.as_bytes()).map_err(|why| format!("{option}: {why}"))
 }
 
 /// `once knows`, or `ack, discard and once know`.
@@ -144,15 +174,49 @@ fn source(args: &ServeArgs) -> Result<Factory, String> {
     Ok(factory(|_| Source::default()))
 }
 
+fn http(args: &ServeArgs) -> Result<Factory, String> {
+    if args.framing != Framing::Raw {
+        return Err(format!(
+            "'--framing {}' cannot be used with 'serve http': HTTP says itself where its messages end; leave the option out",
+            args.framing
+        ));
+    }
+    if args.max_frame.is_some() {
+        return Err("'--max-frame' cannot be used with 'serve http': heads have fixed limits (docs/http.md), and bodies \
+                    --max-body"
+            .to_owned());
+    }
+    let defaults = HttpConfig::default();
+    let config = Arc::new(HttpConfig {
+        root: args.root.as_deref().map(open_root).transpose()?,
+        hosts: Hosts::new(args.hosts.clone()),
+        max_body: args.max_body.map_or(defaults.max_body, |size| size as u64),
+        patience: args.frame_timeout.map_or(defaults.patience, |limit| limit.0),
+        dates: defaults.dates,
+    });
+    // What connects to a Unix socket is no browser, and there is no name by which it was led here.
+    Ok(factory(move |peer| Http::new(Arc::clone(&config), !matches!(peer.local, Address::Unix(_)))))
+}
+
+fn open_root(path: &Path) -> Result<Root, String> {
+    let root = Root::open(path).map_err(|error| {
+        format!("'--root {}' cannot be served: {error}; expected a folder that may be read", path.display())
+    })?;
+    if !root.follows_links() {
+        log::warn!("this kernel has no openat2(2): symbolic links below --root are not followed");
+    }
+    Ok(root)
+}
+
 /// Makes the service asked for what `carrier` makes of it.
 fn choose<C: Carrier>(args: &ServeArgs, hooks: &Hooks, carrier: C) -> Result<C::Made, String> {
     match args.service {
         ServiceName::Echo => carrier.carry(Echo, &[]),
         ServiceName::Greet => greet(args, carrier),
         ServiceName::Ack => ack(args, hooks, carrier),
-        ServiceName::Discard => carrier.carry(Discard::new(hooks.sink()), &[]),
+        ServiceName::Discard => carrier.carry(Discard::new(hooks.sink::<C>(args)), &[]),
         ServiceName::Once if C::CONVERSES => once(args, hooks, carrier),
-        ServiceName::Once | ServiceName::Source => Err(format!(
+        ServiceName::Once | ServiceName::Source | ServiceName::Exec | ServiceName::Http => Err(format!(
             "'serve {}' needs connections: a datagram has no end it could be about; listen on tcp:// or unix:",
             args.service
         )),
@@ -167,7 +231,8 @@ fn greet<C: Carrier>(args: &ServeArgs, carrier: C) -> Result<C::Made, String> {
         ));
     }
     let config = GreetConfig {
-        banner: args.banner.clone().unwrap_or_default().into_bytes(),
+        // The answer needs no encoding: it is ASCII, which every encoding for sending has as it is.
+        banner: in_encoding(args, "'--banner'", args.banner.as_deref().unwrap_or_default())?,
         delay: args.delay.unwrap_or_default(),
         strip_line_end: !C::CONVERSES || args.framing == Framing::Raw,
         exit: C::CONVERSES,
@@ -177,25 +242,25 @@ fn greet<C: Carrier>(args: &ServeArgs, carrier: C) -> Result<C::Made, String> {
 }
 
 fn ack<C: Carrier>(args: &ServeArgs, hooks: &Hooks, carrier: C) -> Result<C::Made, String> {
-    let reply = reply(args, DEFAULT_ACK);
+    let reply = reply(args, DEFAULT_ACK)?;
     let config = AckConfig {
         reply: reply.clone(),
         strip_line_end: !C::CONVERSES || args.framing == Framing::Raw,
         exit: C::CONVERSES,
-        sink: hooks.sink(),
+        sink: hooks.sink::<C>(args),
     };
     carrier.carry(Ack::new(Arc::new(config)), &[(reply_name(args), &reply)])
 }
 
 fn once<C: Carrier>(args: &ServeArgs, hooks: &Hooks, carrier: C) -> Result<C::Made, String> {
-    let reply = reply(args, DEFAULT_REPLY);
+    let reply = reply(args, DEFAULT_REPLY)?;
     let on_replied = args.then_exit.then(|| hooks.on_replied());
-    let config = OnceConfig { reply: reply.clone(), sink: hooks.sink(), on_replied };
+    let config = OnceConfig { reply: reply.clone(), sink: hooks.sink::<C>(args), on_replied };
     carrier.carry(Once::new(Arc::new(config)), &[(reply_name(args), &reply)])
 }
 
-fn reply(args: &ServeArgs, default: &str) -> Vec<u8> {
-    args.reply.as_deref().unwrap_or(default).into()
+fn reply(args: &ServeArgs, default: &str) -> Result<Vec<u8>, String> {
+    in_encoding(args, reply_name(args), args.reply.as_deref().unwrap_or(default))
 }
 
 const fn reply_name(args: &ServeArgs) -> &'static str {
@@ -287,7 +352,7 @@ mod tests {
         for name in ["echo", "greet", "ack", "discard"] {
             assert!(services(&args(&[name]), true).unwrap().datagrams.is_some(), "{name}");
         }
-        for name in ["once", "source"] {
+        for name in ["once", "source", "http"] {
             let error = services(&args(&[name]), true).err().unwrap();
             assert!(error.contains(&format!("'serve {name}' needs connections")), "{error}");
         }
@@ -295,7 +360,7 @@ mod tests {
 
     #[test]
     fn every_service_is_made_for_connections() {
-        for name in ["echo", "greet", "ack", "discard", "once", "source"] {
+        for name in ["echo", "greet", "ack", "discard", "once", "source", "http"] {
             assert!(services(&args(&[name]), false).is_ok(), "{name}");
         }
         for (name, framing) in [("ack", "fixed:9"), ("once", "fixed:10"), ("discard", "fixed:1")] {

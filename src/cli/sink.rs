@@ -15,8 +15,10 @@ use std::time::{Duration, Instant};
 use log::{info, warn};
 use rustix::event::{PollFd, PollFlags, poll};
 
+use super::text::write_text;
 use crate::address::Address;
 use crate::attempt::{Attempt, attempt};
+use crate::codec::TextEncoding;
 use crate::services::Sink;
 
 /// What may wait to be written. As much again may be in the writer's hand.
@@ -77,7 +79,28 @@ impl Printer {
     /// Where a service leaves its messages.
     pub(super) fn sink(&self) -> Sink {
         let printer = self.clone();
-        Sink::new(move |peer, message| printer.print(peer, message))
+        Sink::new(move |peer, message| printer.print(peer, message, write_bytes))
+    }
+
+    /// Where a service leaves messages that are text. In a `stream` a character may begin in one of them and end in the next.
+    pub(super) fn text_sink(&self, encoding: TextEncoding, stream: bool) -> Sink {
+        let printer = self.clone();
+        Sink::for_each(move || {
+            let (printer, mut decoder) = (printer.clone(), encoding.decoder());
+            move |peer: &Address, message: &[u8]| {
+                let mut text = String::new();
+                decoder.push(message, &mut text);
+                if !stream {
+                    decoder.finish(&mut text);
+                }
+                // A part of a character is not worth a line.
+                if message.is_empty() || !text.is_empty() {
+                    printer.print(peer, text.as_bytes(), |line, text| {
+                        write_text(line, &String::from_utf8_lossy(text));
+                    });
+                }
+            }
+        })
     }
 
     /// Begins to write to standard output.
@@ -118,13 +141,13 @@ impl Printer {
         queue.drops.say(None);
     }
 
-    fn print(&self, peer: &Address, message: &[u8]) {
+    fn print(&self, peer: &Address, message: &[u8], write: impl Fn(&mut Vec<u8>, &[u8])) {
         let mut queue = self.0.lock();
         if queue.state == State::Ended {
             return;
         }
         if queue.has_room(message.len()) {
-            queue.push(peer, message);
+            queue.push(peer, message, write);
             drop(queue);
             self.0.changed.notify_one();
         } else {
@@ -142,8 +165,8 @@ impl Queue {
             || (self.lines < MAX_LINES && longest < MAX_BYTES && self.text.len() + longest < MAX_BYTES)
     }
 
-    fn push(&mut self, peer: &Address, message: &[u8]) {
-        write_line(&mut self.text, peer, message);
+    fn push(&mut self, peer: &Address, message: &[u8], write: impl Fn(&mut Vec<u8>, &[u8])) {
+        write_line(&mut self.text, peer, message, write);
         self.lines += 1;
     }
 }
@@ -229,14 +252,20 @@ fn write_all(to: &mut (impl Write + AsFd), mut rest: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// `ADDR TEXT` and LF: what no terminal should be sent, and the backslash, as `\xNN`.
-fn write_line(line: &mut Vec<u8>, peer: &Address, message: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+/// `ADDR TEXT` and LF.
+fn write_line(line: &mut Vec<u8>, peer: &Address, message: &[u8], write: impl Fn(&mut Vec<u8>, &[u8])) {
     let mut address = String::new();
     // Writing to a string does not fail.
     let _ = write!(address, "{}", peer.bare());
     line.extend_from_slice(address.as_bytes());
     line.push(b' ');
+    write(line, message);
+    line.push(b'\n');
+}
+
+/// What no terminal should be sent, and the backslash, as `\xNN`.
+fn write_bytes(line: &mut Vec<u8>, message: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for &byte in message {
         match byte {
             b'\\' | 0..=0x1f | 0x7f.. => line.extend_from_slice(&[
@@ -248,7 +277,6 @@ fn write_line(line: &mut Vec<u8>, peer: &Address, message: &[u8]) {
             _ => line.push(byte),
         }
     }
-    line.push(b'\n');
 }
 
 #[cfg(test)]
@@ -274,11 +302,11 @@ mod tests {
             ("é".as_bytes(), "127.0.0.1:7 \\xc3\\xa9\n"),
         ] {
             let mut out = Vec::new();
-            write_line(&mut out, &peer(), message);
+            write_line(&mut out, &peer(), message, write_bytes);
             assert_eq!(String::from_utf8(out).unwrap(), line);
         }
         let mut out = Vec::new();
-        write_line(&mut out, &"udp://[::1]:7".parse().unwrap(), b"x");
+        write_line(&mut out, &"udp://[::1]:7".parse().unwrap(), b"x", write_bytes);
         assert_eq!(out, b"[::1]:7 x\n");
     }
 
@@ -286,10 +314,10 @@ mod tests {
     fn everything_is_written_in_order_before_the_end() {
         let (mut reader, writer) = io::pipe().unwrap();
         let printer = Printer::default();
-        printer.print(&peer(), b"before the start");
+        printer.print(&peer(), b"before the start", write_bytes);
         printer.start_on(writer).unwrap();
         for number in 0..1000 {
-            printer.print(&peer(), number.to_string().as_bytes());
+            printer.print(&peer(), number.to_string().as_bytes(), write_bytes);
         }
         printer.finish();
         let mut text = String::new();
@@ -304,7 +332,7 @@ mod tests {
         let printer = Printer::default();
         printer.start_on(writer).unwrap();
         for _ in 0..10_000 {
-            printer.print(&peer(), &[b'x'; 1000]);
+            printer.print(&peer(), &[b'x'; 1000], write_bytes);
         }
         let queue = printer.0.lock();
         assert!(queue.text.len() <= MAX_BYTES + 1024, "{} bytes", queue.text.len());
@@ -322,7 +350,7 @@ mod tests {
     fn many_short_lines_are_bounded_too() {
         let printer = Printer::default();
         for _ in 0..MAX_LINES + 5 {
-            printer.print(&peer(), b"");
+            printer.print(&peer(), b"", write_bytes);
         }
         let queue = printer.0.lock();
         assert_eq!((queue.lines, queue.drops.total), (MAX_LINES, 5));
@@ -331,8 +359,8 @@ mod tests {
     #[test]
     fn a_line_longer_than_the_bound_is_printed_when_nothing_waits() {
         let printer = Printer::default();
-        printer.print(&peer(), &[0; MAX_BYTES]);
-        printer.print(&peer(), b"");
+        printer.print(&peer(), &[0; MAX_BYTES], write_bytes);
+        printer.print(&peer(), b"", write_bytes);
         let queue = printer.0.lock();
         assert_eq!((queue.lines, queue.drops.total), (1, 1));
     }
@@ -343,13 +371,13 @@ mod tests {
         drop(reader);
         let printer = Printer::default();
         printer.start_on(writer).unwrap();
-        printer.print(&peer(), b"x");
+        printer.print(&peer(), b"x", write_bytes);
         let mut queue = printer.0.lock();
         while queue.state != State::Ended {
             queue = printer.0.wait(queue, LAST_WAIT);
         }
         drop(queue);
-        printer.print(&peer(), b"y");
+        printer.print(&peer(), b"y", write_bytes);
         assert_eq!(printer.0.lock().text, b"");
         printer.finish();
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use log::debug;
 use rustix::io::Errno;
+use rustix::net::SocketAddrUnix;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::error::{ClientError, ClientErrorKind};
@@ -92,7 +93,9 @@ fn connect_stream(address: &Address, options: &ConnectOptions) -> Result<Socket,
     let socket = match address {
         Address::Tcp(addr) => connect_tcp(*addr, options)?,
         Address::Unix(name) => connect_unix(name, options.limit)?,
-        Address::Udp(_) | Address::Unknown => return Err(ClientErrorKind::WrongSocket),
+        Address::Udp(_) | Address::Unixgram(_) | Address::Unknown => {
+            return Err(ClientErrorKind::WrongSocket);
+        }
     };
     socket.set_nonblocking(true).map_err(|error| ClientErrorKind::of(&error))?;
     Ok(socket)
@@ -119,12 +122,25 @@ pub(super) fn connect_udp(addr: SocketAddr, options: &ConnectOptions) -> Result<
     if let Some(local) = options.bind {
         bind(&socket, local)?;
     }
-    socket.connect(&addr.into()).map_err(fail)?;
+    socket.connect(&addr.into()).map_err(|error| broadcast(&error, addr))?;
     socket.set_nonblocking(true).map_err(fail)?;
     Ok(socket)
 }
 
-fn bind(socket: &Socket, local: SocketAddr) -> Result<(), ClientErrorKind> {
+/// A datagram socket that hears its peer only, with a name by which it can be answered: any free abstract one (unix(7), autobind).
+pub(super) fn connect_unixgram(name: &UnixName) -> Result<Socket, ClientErrorKind> {
+    let fail = |error: io::Error| ClientErrorKind::of(&error);
+    let socket = Socket::new(Domain::UNIX, Type::DGRAM, None).map_err(fail)?;
+    if !cfg!(target_os = "linux") {
+        return Err(ClientErrorKind::WrongSocket);
+    }
+    rustix::net::bind(&socket, &SocketAddrUnix::new_unnamed()).map_err(|error| fail(error.into()))?;
+    socket.connect(&unix_address(name)?).map_err(fail)?;
+    socket.set_nonblocking(true).map_err(fail)?;
+    Ok(socket)
+}
+
+pub(super) fn bind(socket: &Socket, local: SocketAddr) -> Result<(), ClientErrorKind> {
     let errno = |error: io::Error| error.raw_os_error().unwrap_or(0);
     socket.bind(&local.into()).map_err(|error| ClientErrorKind::Bind { local, errno: errno(error) })
 }
@@ -152,6 +168,14 @@ fn unix_address(name: &UnixName) -> Result<SockAddr, ClientErrorKind> {
             SockAddr::unix(OsStr::from_bytes(&path)).map_err(fail)
         }
         UnixName::Abstract(_) | UnixName::Unnamed => Err(ClientErrorKind::WrongSocket),
+    }
+}
+
+/// A broadcast address has to be asked for (udp(7), EACCES).
+fn broadcast(error: &io::Error, addr: SocketAddr) -> ClientErrorKind {
+    match error.raw_os_error() {
+        Some(errno) if errno == Errno::ACCESS.raw_os_error() && addr.is_ipv4() => ClientErrorKind::Broadcast,
+        _ => ClientErrorKind::of(error),
     }
 }
 

@@ -20,12 +20,12 @@ use crate::os::resolve::Target;
 pub const MAX_DATAGRAM: usize = 65_507;
 
 /// Room for the largest datagram there can be, so that none is cut off silently (udp(7)).
-const BUFFER: usize = 65_535;
+pub(super) const BUFFER: usize = 65_535;
 
 /// How long a full send buffer is waited for.
-const SEND_LIMIT: Duration = Duration::from_secs(5);
+pub(super) const SEND_LIMIT: Duration = Duration::from_secs(5);
 
-/// A UDP socket connected to one peer: it hears nobody else, and hears that nobody listens there.
+/// A UDP or Unix datagram socket connected to one peer: it hears nobody else, and hears that nobody listens there.
 ///
 /// # Several addresses
 /// UDP connects without asking anybody, so which address of a name is the right one shows only later: as long as
@@ -65,11 +65,17 @@ impl DatagramClient {
     /// Connects to the first address of `target` for which there is a way.
     ///
     /// # Errors
-    /// [`ClientError`]: the name has no address, or there is no way to any. A target that is not UDP is
+    /// [`ClientError`]: the name has no address, or there is no way to any. A target that is a stream is
     /// [`WrongSocket`](ClientErrorKind::WrongSocket).
     pub fn connect(target: &Target, options: &ConnectOptions) -> Result<Self, ClientError> {
         if !target.is_datagram() {
             return Err(ClientError::new(target.to_string(), ClientErrorKind::WrongSocket));
+        }
+        if let Target::Unixgram(name) = target {
+            let fail = |kind| ClientError::new(target.to_string(), kind);
+            let socket = connect::connect_unixgram(name).map_err(fail)?;
+            let nobody = Vec::new().into_iter();
+            return Ok(Self::of(socket, Address::Unixgram(name.clone()), target, options, nobody));
         }
         let found = connect::candidates(target, options)?;
         Self::over(target, found.iter().filter_map(Address::socket_addr).collect(), options)
@@ -79,16 +85,26 @@ impl DatagramClient {
         let fail = |kind| ClientError::new(target.to_string(), kind);
         let mut others = addrs.into_iter();
         let (socket, addr) = first(&mut others, options, ClientErrorKind::Unreachable).map_err(fail)?;
-        Ok(Self {
+        Ok(Self::of(socket, Address::Udp(addr), target, options, others))
+    }
+
+    fn of(
+        socket: Socket,
+        address: Address,
+        target: &Target,
+        options: &ConnectOptions,
+        others: std::vec::IntoIter<SocketAddr>,
+    ) -> Self {
+        Self {
             socket,
-            address: Address::Udp(addr),
+            address,
             target: target.clone(),
             options: options.clone(),
             others,
             heard: false,
             last: Vec::new(),
             buffer: vec![0; BUFFER].into(),
-        })
+        }
     }
 
     /// The address that is talked to now.

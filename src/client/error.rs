@@ -50,6 +50,15 @@ pub enum ClientErrorKind {
         /// The local address asked for.
         local: SocketAddr,
     },
+    /// It is the address of every host of a network, which a socket must ask for (SO_BROADCAST).
+    Broadcast,
+    /// IPv6 has no broadcast.
+    NoBroadcast,
+    /// The interface asked for cannot be used for a group.
+    Interface {
+        /// The reason, and what would do.
+        why: String,
+    },
     /// This kind of client cannot talk to this kind of address.
     WrongSocket,
     /// No whole message has arrived in time. The only error after which a client can go on.
@@ -175,7 +184,7 @@ impl std::error::Error for ClientError {
 fn cannot_connect(address: &str, kind: &ClientErrorKind, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "cannot connect to {address}: ")?;
     match kind {
-        ClientErrorKind::Refused if address.starts_with("unix:") => {
+        ClientErrorKind::Refused if address.starts_with("unix") => {
             f.write_str("connection refused (nobody listens on that socket; is the server running?)")
         }
         ClientErrorKind::Refused if address.starts_with("udp:") => {
@@ -197,6 +206,11 @@ fn cannot_connect(address: &str, kind: &ClientErrorKind, f: &mut fmt::Formatter<
         ClientErrorKind::PermissionDenied => f.write_str(
             "permission denied (connecting takes write permission for a Unix socket and its folder)",
         ),
+        ClientErrorKind::Broadcast => f.write_str("it is the address of every host of a network (broadcast)"),
+        ClientErrorKind::NoBroadcast => f.write_str(
+            "IPv6 has no broadcast; send to a group, such as [ff02::1] for every host of the link",
+        ),
+        ClientErrorKind::Interface { why } => f.write_str(why),
         ClientErrorKind::Family { local } => {
             let family = if local.is_ipv4() { "IPv4" } else { "IPv6" };
             write!(f, "it has no {family} address to reach from {}", local.ip())

@@ -21,6 +21,8 @@ mod framing;
 mod length_prefixed;
 mod lines;
 mod raw;
+#[cfg(feature = "encoding")]
+mod text;
 
 pub use self::delimited::Delimited;
 pub use self::fixed::Fixed;
@@ -28,6 +30,8 @@ pub use self::framing::{Framing, ParseFramingError};
 pub use self::length_prefixed::LengthPrefixed;
 pub use self::lines::Lines;
 pub use self::raw::Raw;
+#[cfg(feature = "encoding")]
+pub use self::text::{EncodeError, ParseEncodingError, TextDecoder, TextEncoding};
 
 use std::fmt;
 use std::ops::Range;

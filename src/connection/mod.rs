@@ -10,7 +10,7 @@ use std::io;
 
 use crate::attempt::{Attempt, attempt, attempt_again};
 use crate::kernel::{Planted, Readiness, Stream};
-use crate::session::{Pass, Protocol, Session};
+use crate::session::{ChildEvent, Pass, Protocol, Session};
 
 /// How far [`Connection::drive`] came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,8 @@ enum Action {
     Produce,
     ShutDown,
     Discard,
+    /// The peer has left while its child runs.
+    Leave,
     Wait,
 }
 
@@ -148,6 +150,17 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         self.drive(scratch, pass)
     }
 
+    /// A child has something to tell. To be followed by [`go_on`](Self::go_on), once all is told.
+    pub fn handle_child(&mut self, event: ChildEvent<'_>, pass: &mut Pass) {
+        self.session.handle_child(event, &self.stream, pass);
+        self.flush(pass);
+    }
+
+    /// Does what has become possible by calls from outside.
+    pub fn go_on(&mut self, scratch: &mut [u8], pass: &mut Pass) -> Progress {
+        self.drive_on(scratch, pass)
+    }
+
     /// The server is draining.
     pub fn handle_stop(&mut self, scratch: &mut [u8], pass: &mut Pass) -> Progress {
         pass.refill();
@@ -187,7 +200,9 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         if session.is_plain() || session.is_closed() {
             return if readable && !session.is_closed() { Action::Read } else { Action::Wait };
         }
-        if session.wants_write() && self.ready.has(Readiness::WRITABLE) {
+        if session.watches_peer() && self.ready.has(Readiness::READ_CLOSED) {
+            Action::Leave
+        } else if session.wants_write() && self.ready.has(Readiness::WRITABLE) {
             Action::FlushKept
         } else if session.wants_resume() {
             Action::Resume
@@ -214,6 +229,7 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
             Action::Produce => self.session.handle_writable(&self.stream, pass),
             Action::ShutDown => self.shut_down(pass),
             Action::Discard => self.discard(scratch, pass),
+            Action::Leave => self.session.handle_left(),
             Action::Wait => {}
         }
         self.flush(pass);
@@ -235,6 +251,10 @@ impl<T: Stream, P: Protocol> Connection<T, P> {
         if !self.session.is_plain() {
             self.session.account(pass);
             self.session.release();
+            if self.session.wants_child() {
+                // Whoever drives is to look here again: nobody else could start it.
+                return Progress::Yielded;
+            }
         }
         progress
     }

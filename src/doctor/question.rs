@@ -90,7 +90,8 @@ impl Targets {
                 Address::Tcp(_) => targets.tcp += 1,
                 Address::Udp(_) => targets.udp += 1,
                 Address::Unix(_) => targets.unix += 1,
-                Address::Unknown => {}
+                // A Unix datagram socket is one descriptor of each side, and no limit of the system is about it.
+                Address::Unixgram(_) | Address::Unknown => {}
             }
             let elsewhere = |ip: std::net::IpAddr| !(ip.is_ipv4() && ip.is_loopback());
             targets.is_loopback &= !address.socket_addr().is_some_and(|addr| elsewhere(addr.ip()));

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
-use super::plan::{Arrival, Plan};
+use super::plan::{Arrival, Content, Plan};
 use super::profile::Schedule;
 use super::report::{Generator, Report, Second, Verdict};
 use super::run::{Failure, Message, Stop};
 use super::shared::{NEVER, nanos};
+use super::statuses::{Http, Statuses};
 use super::tally::{Tally, add};
 use super::verdict::decide;
 use super::worker::SECOND;
@@ -253,6 +254,7 @@ impl<'a> Collector<'a> {
             errors: total.errors,
             examples: total.examples,
             udp: has_udp.then_some(total.udp),
+            http: http(plan, total.statuses),
             generator: Generator { loops: plan.loops, cpu: self.cpu, spun: self.spun, busy: self.busy },
             verdict: Verdict::Interrupted,
         };
@@ -261,6 +263,11 @@ impl<'a> Collector<'a> {
         }
         report
     }
+}
+
+fn http(plan: &Plan, statuses: Statuses) -> Option<Http> {
+    let Content::Requests(requests) = &plan.exchange.content else { return None };
+    Some(Http { urls: requests.iter().map(|request| request.url.clone()).collect(), statuses })
 }
 
 fn empty(number: u64, is_warmup: bool) -> Second {

@@ -97,6 +97,13 @@ pub enum Protocol {
     Source,
     /// Nothing.
     Discard,
+    /// An HTTP/1.1 response to each request, which [`Content::Requests`] has.
+    Http {
+        /// The requests are HEAD requests, whose responses have no body.
+        is_head_request: bool,
+        /// Whether further requests follow on a connection; the requests themselves must say the same.
+        keep_alive: bool,
+    },
 }
 
 /// What the messages are.
@@ -106,6 +113,17 @@ pub enum Content {
     Pattern(usize),
     /// Always these, at least one byte.
     Fixed(Arc<[u8]>),
+    /// HTTP: one for each target, in their order.
+    Requests(Arc<[HttpRequest]>),
+}
+
+/// An HTTP request as it goes over the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// What it asks for, as reports call it.
+    pub url: String,
+    /// Head and body.
+    pub bytes: Vec<u8>,
 }
 
 impl Content {
@@ -115,6 +133,7 @@ impl Content {
         match self {
             Self::Pattern(size) => *size,
             Self::Fixed(bytes) => bytes.len(),
+            Self::Requests(requests) => requests.first().map_or(0, |request| request.bytes.len()),
         }
     }
 }

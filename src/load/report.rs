@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::plan::Arrival;
+use super::statuses::Http;
 use crate::address::Address;
 use crate::histogram::Nanos;
 
@@ -53,6 +54,8 @@ pub struct Report {
     pub examples: Vec<Example>,
     /// Datagrams, when a target is UDP.
     pub udp: Option<Udp>,
+    /// What HTTP servers answered, when the targets are such.
+    pub http: Option<Http>,
     /// What the generator itself spent.
     pub generator: Generator,
     /// Whether the result can be believed.
@@ -111,13 +114,15 @@ pub enum ErrorKind {
     Truncated,
     /// A byte was not what it should be.
     Mismatch,
+    /// An HTTP response whose status is not 2xx.
+    Status,
     /// Anything else; the examples say what.
     Other,
 }
 
 impl ErrorKind {
     /// Every kind, in the order in which they are shown.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Refused,
         Self::Reset,
         Self::Timeout,
@@ -125,6 +130,7 @@ impl ErrorKind {
         Self::DescriptorLimit,
         Self::Truncated,
         Self::Mismatch,
+        Self::Status,
         Self::Other,
     ];
 
@@ -139,6 +145,7 @@ impl ErrorKind {
             Self::DescriptorLimit => "descriptor_limit",
             Self::Truncated => "truncated",
             Self::Mismatch => "mismatch",
+            Self::Status => "status",
             Self::Other => "other",
         }
     }
@@ -146,7 +153,7 @@ impl ErrorKind {
 
 /// How many errors of each kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Errors([u64; 8]);
+pub struct Errors([u64; 9]);
 
 impl Errors {
     /// How many of this kind.
@@ -259,6 +266,7 @@ impl fmt::Debug for Report {
             .field("errors", &self.errors)
             .field("examples", &self.examples)
             .field("udp", &self.udp)
+            .field("http", &self.http)
             .field("generator", &self.generator)
             .field("verdict", &self.verdict)
             .finish_non_exhaustive()

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::plan::Arrival;
 use super::profile::Profile;
 use super::report::{Connections, ErrorKind, Errors, Example, Generator, Report, Second, Udp, Verdict};
+use super::statuses::{Http, Statuses};
 use crate::histogram::{Nanos, nanos};
 
 /// Ten thousand times, so that p50, p90, p99, p99.9 and the maximum are these, in microseconds.
@@ -50,6 +51,7 @@ pub(crate) fn open() -> Report {
             example(ErrorKind::Reset, "connection 3, message 9: reset by the peer"),
         ],
         udp: None,
+        http: None,
         generator: Generator {
             loops: 1,
             cpu: Duration::from_millis(15_600),
@@ -87,6 +89,21 @@ pub(crate) fn udp() -> Report {
         errors: errors(&[(ErrorKind::Timeout, 100)]),
         examples: Vec::new(),
         unanswered: 100,
+        ..open()
+    }
+}
+
+/// A page that was there, but for seven times.
+pub(crate) fn http() -> Report {
+    let mut statuses = Statuses::default();
+    statuses.add(503, 7);
+    statuses.add(200, 1_499_933);
+    let text = "connection 3, request 9: status 503".to_owned();
+    Report {
+        http: Some(Http { urls: vec!["http://127.0.0.1:8080/page".to_owned()], statuses }),
+        errors: errors(&[(ErrorKind::Status, 7)]),
+        examples: vec![Example { kind: ErrorKind::Status, text }],
+        unanswered: 0,
         ..open()
     }
 }

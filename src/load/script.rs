@@ -192,7 +192,8 @@ impl Script {
                 let name = self.payload(connection, seq);
                 self.encode(&[b"Hello, ", name.as_slice(), b"!"].concat(), out)
             }
-            Protocol::Discard => Ok(()),
+            // What HTTP answers nobody knows beforehand.
+            Protocol::Discard | Protocol::Http { .. } => Ok(()),
         }
     }
 
@@ -222,6 +223,9 @@ fn pattern(exchange: &Exchange) -> Pattern {
     match &exchange.content {
         Content::Fixed(bytes) => Pattern::fixed(bytes),
         Content::Pattern(size) => Pattern::new(&alphabet(exchange), *size),
+        Content::Requests(requests) => {
+            Pattern::fixed(requests.first().map_or(b"?", |request| &request.bytes))
+        }
     }
 }
 

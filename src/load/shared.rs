@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell, RefMut};
 use std::time::{Duration, Instant};
 
+use super::http::Wire;
 use super::plan::{Plan, Protocol};
 use super::profile::Schedule;
 use super::report::ErrorKind;
@@ -120,6 +121,7 @@ pub(super) struct Carry {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) script: Script,
+    pub(super) wire: Wire,
     pub(super) time: Time,
     /// `None`: closed arrival.
     pub(super) slots: Option<Slots>,
@@ -162,6 +164,7 @@ impl Shared {
         Self {
             is_straight,
             script,
+            wire: Wire::new(&plan.exchange),
             time,
             slots,
             connections: plan.connections,

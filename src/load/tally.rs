@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::report::{Connections, ErrorKind, Errors, Example, Udp};
+use super::statuses::Statuses;
 use crate::histogram::{Nanos, nanos};
 use crate::session::ConnectError;
 
@@ -36,6 +37,7 @@ pub(super) struct Tally {
     pub(super) errors: Errors,
     pub(super) examples: Vec<Example>,
     pub(super) udp: Udp,
+    pub(super) statuses: Statuses,
     /// Connections open now.
     pub(super) open: u64,
 }
@@ -57,6 +59,7 @@ impl Tally {
             errors: Errors::default(),
             examples: Vec::new(),
             udp: Udp::default(),
+            statuses: Statuses::default(),
             open: 0,
         }
     }
@@ -120,6 +123,7 @@ impl Tally {
         add(&mut self.corrected, &more.corrected);
         add(&mut self.service, &more.service);
         add(&mut self.lag, &more.lag);
+        self.statuses.merge(&more.statuses);
         let (own, more) = (&mut self.udp, &more.udp);
         own.sent += more.sent;
         own.received += more.received;

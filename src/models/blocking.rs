@@ -1,6 +1,5 @@
 //! A server of blocking sockets: a thread per connection, or one client at a time per listener.
 
-use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,8 +11,9 @@ use super::acceptor::{Acceptor, Context};
 use super::datagrams;
 use super::orders::{Handle, Orders};
 use super::registry::Shared;
-use crate::address::Address;
+use crate::address::{Address, Endpoint};
 use crate::error::Error;
+use crate::os::datagrams::BoundDatagrams;
 use crate::os::sockets::StreamListener;
 use crate::reactor::{Config, Outcome};
 use crate::session::{DatagramFactory, Factory, Guard, Peer};
@@ -63,8 +63,8 @@ struct Stream {
 }
 
 struct Datagrams {
-    socket: UdpSocket,
-    local: SocketAddr,
+    socket: BoundDatagrams,
+    local: Endpoint,
     make: DatagramFactory,
 }
 
@@ -102,8 +102,13 @@ impl Blocking {
     }
 
     /// Adds a datagram socket, bound to `local`; `make` is called once, in the thread that serves it.
-    pub fn add_port(&mut self, socket: UdpSocket, local: SocketAddr, make: DatagramFactory) {
-        self.ports.push(Datagrams { socket, local, make });
+    pub fn add_port(
+        &mut self,
+        socket: impl Into<BoundDatagrams>,
+        local: impl Into<Endpoint>,
+        make: DatagramFactory,
+    ) {
+        self.ports.push(Datagrams { socket: socket.into(), local: local.into(), make });
     }
 
     /// A handle that stops this server from another thread.
@@ -117,7 +122,7 @@ impl Blocking {
     /// # Errors
     /// [`Error::Listener`] when one became unusable, [`Error::Thread`] when a listener's thread cannot be started.
     pub fn run(self) -> Result<Outcome, Error> {
-        let own_ports = self.ports.iter().map(|port| port.local.port()).collect();
+        let own_ports = self.ports.iter().filter_map(|port| Some(port.local.socket_addr()?.port())).collect();
         let guard = Guard { any_source_port: self.config.any_source_port, own_ports };
         let shared = Shared::new(self.model, self.config, guard, self.handle).map_err(Error::Poll)?;
         let shared = Arc::new(shared);
@@ -127,8 +132,9 @@ impl Blocking {
             files.extend(stream.listener.take_file());
             start(&shared, stream.local.to_string(), acceptor(stream, self.model, &shared))?;
         }
-        for port in self.ports {
-            start(&shared, Address::Udp(port.local).to_string(), answerer(port, self.model, &shared))?;
+        for mut port in self.ports {
+            files.extend(port.socket.take_file());
+            start(&shared, port.local.address().to_string(), answerer(port, self.model, &shared))?;
         }
         let outcome = Supervisor::new(shared.clone(), self.orders).run();
         shared.wait_for_ends();
@@ -159,7 +165,7 @@ fn answerer(
 ) -> impl FnOnce() + Send + 'static {
     let shared = shared.clone();
     move || {
-        let handler = make(&Peer { address: Address::Unknown, local: Address::Udp(local) });
+        let handler = make(&Peer { address: Address::Unknown, local: local.address() });
         datagrams::serve(socket, handler, model, &shared);
     }
 }

@@ -14,6 +14,7 @@ use super::blocking::Model;
 use super::peer::{BlockingSocket, Peer};
 use super::registry::Shared;
 use crate::connection::{Connection, Progress};
+use crate::job::Job;
 use crate::kernel::Readiness;
 use crate::session::{CloseReason, Factory, Pass, Protocol, Remote, Tick};
 
@@ -37,7 +38,7 @@ const LONGEST_SEND: Duration = Duration::from_secs(1);
 /// Serves one connection to its end.
 pub(super) fn converse(peer: &Peer, make: &Factory, local: &crate::session::Peer, shared: &Shared) {
     peer.serve_here();
-    let mut serving = Serving { peer, shared, reason: CloseReason::Stopped };
+    let mut serving = Serving { peer, shared, reason: CloseReason::Panicked };
     let protocol =
         make(&crate::session::Peer { address: peer.socket().address(), local: local.local.clone() });
     let conversation = Conversation::new(peer, protocol, shared);
@@ -48,7 +49,7 @@ pub(super) fn converse(peer: &Peer, make: &Factory, local: &crate::session::Peer
     peer.publish(conversation.pass.traffic(), None);
 }
 
-/// Counts the end of a conversation, and would do so if the service panicked: its place is free again.
+/// Counts the end of a conversation, also when the service panics: its place is free again.
 struct Serving<'a> {
     peer: &'a Peer,
     shared: &'a Shared,
@@ -72,16 +73,18 @@ struct Stage<'a> {
 
 /// What a request needs comes first, and is three lines of the processor's cache: these, and the first two of the pass.
 #[repr(C)]
-struct Conversation<'a> {
-    connection: Connection<BlockingSocket<'a>, Box<dyn Protocol>>,
+pub(super) struct Conversation<'a> {
+    pub(super) connection: Connection<BlockingSocket<'a>, Box<dyn Protocol>>,
     wall_read: Tick,
     /// The protocol was told of the drain.
     stopped: bool,
-    pass: Pass,
-    peer: &'a Peer,
-    shared: &'a Shared,
+    pub(super) pass: Pass,
+    pub(super) peer: &'a Peer,
+    pub(super) shared: &'a Shared,
     /// The read timeout in force.
     timeout: Option<Duration>,
+    /// The child that runs for this conversation.
+    pub(super) job: Option<Box<Job>>,
 }
 
 impl<'a> Conversation<'a> {
@@ -97,7 +100,7 @@ impl<'a> Conversation<'a> {
         // It fails when the connection is gone, and then the next call says so.
         let _ = set_socket_timeout(peer.socket(), Timeout::Send, send_wait);
         let wall_read = pass.now().tick;
-        Self { connection, wall_read, stopped: false, pass, peer, shared, timeout: None }
+        Self { connection, wall_read, stopped: false, pass, peer, shared, timeout: None, job: None }
     }
 
     fn run(&mut self, scratch: &mut [u8]) -> CloseReason {
@@ -112,6 +115,7 @@ impl<'a> Conversation<'a> {
             };
         }
         let reason = self.connection.session().close_reason(&self.pass);
+        self.end_child();
         // Who was cut off has not ended as it believes.
         let reason = reason.filter(|_| !self.peer.is_cut()).unwrap_or(CloseReason::Stopped);
         self.connection.session_mut().handle_closed(&reason, &mut self.pass);
@@ -165,6 +169,9 @@ impl<'a> Conversation<'a> {
         if deadline == Some(Duration::ZERO) {
             return self.connection.handle_timeout(scratch, &mut self.pass);
         }
+        if session.has_child() {
+            return self.step_with_child(deadline, scratch);
+        }
         let wants_input = session.wants_read() || session.wants_discard();
         let busy = progress == Progress::Yielded || self.connection.can_go_on();
         if busy && !(wants_input && self.peer.is_readable()) {
@@ -187,7 +194,7 @@ impl<'a> Conversation<'a> {
     }
 
     /// Waits for input, reads the clock, and hands it on.
-    fn read(&mut self, scratch: &mut [u8]) -> Progress {
+    pub(super) fn read(&mut self, scratch: &mut [u8]) -> Progress {
         let read = if self.peer.is_unix {
             let stop_event = (!self.peer.is_stopping()).then_some(&self.shared.stop_event);
             self.peer.recv_unix(self.timeout.or(self.pass.limits().idle), stop_event, scratch)
@@ -246,7 +253,7 @@ impl<'a> Conversation<'a> {
     }
 
     #[inline(always)]
-    fn read_clock(&mut self, shared: &Shared) {
+    pub(super) fn read_clock(&mut self, shared: &Shared) {
         self.pass.set_instant(shared.clock, Instant::now());
         let tick = self.pass.now().tick;
         if tick.since(self.wall_read) >= WALL_AGE_MS {

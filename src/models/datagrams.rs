@@ -1,6 +1,5 @@
 //! One thread per UDP socket.
 
-use std::net::UdpSocket;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -10,7 +9,7 @@ use super::registry::Shared;
 use crate::connection::Progress;
 use crate::error::Error;
 use crate::kernel::{BATCH, Readiness, RecvBatch};
-use crate::os::datagrams::DatagramPort;
+use crate::os::datagrams::{BoundDatagrams, DatagramPort};
 use crate::port::Port;
 use crate::session::{DatagramHandler, Datagrams, Pass};
 
@@ -19,7 +18,12 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// Answers the datagrams of one socket until a drain has emptied its queue. The iterative model receives one, answers it,
 /// and only then looks for the next; a held reply keeps it waiting.
-pub(super) fn serve(socket: UdpSocket, handler: Box<dyn DatagramHandler>, model: Model, shared: &Shared) {
+pub(super) fn serve(
+    socket: BoundDatagrams,
+    handler: Box<dyn DatagramHandler>,
+    model: Model,
+    shared: &Shared,
+) {
     let socket = match DatagramPort::new(socket) {
         Ok(socket) => socket,
         Err(error) => return shared.fail(Error::Poll(error)),

@@ -9,6 +9,7 @@
 
 mod acceptor;
 mod blocking;
+mod child;
 mod converse;
 mod datagrams;
 mod orders;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, PipeReader, PipeWriter, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,8 @@ pub(super) struct Shared {
     inner: Mutex<Inner>,
     /// Somebody has ended.
     room: Condvar,
+    /// Child processes under way.
+    jobs: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -82,6 +84,7 @@ impl Shared {
             stop_writer,
             inner: Mutex::new(inner),
             room: Condvar::new(),
+            jobs: AtomicUsize::new(0),
         })
     }
 
@@ -165,6 +168,19 @@ impl Shared {
         drop(inner);
         self.notify_room();
         self.handle.wake();
+    }
+
+    /// Whether one child more may be started; it counts from now on.
+    pub(super) fn begin_job(&self) -> bool {
+        let max = self.config.max_jobs;
+        self.jobs
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |jobs| (jobs < max).then_some(jobs + 1))
+            .is_ok()
+    }
+
+    /// A child has ended, or was not started after all.
+    pub(super) fn end_job(&self) {
+        self.jobs.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Adds what a thread has counted of datagrams since it last said so.

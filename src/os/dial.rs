@@ -28,7 +28,7 @@ pub fn dial(to: &Address, dial: &Dial) -> io::Result<Socket> {
     match to {
         Address::Tcp(addr) => dial_tcp(*addr, dial),
         Address::Unix(name) => dial_unix(name),
-        Address::Udp(_) | Address::Unknown => Err(io::ErrorKind::InvalidInput.into()),
+        Address::Udp(_) | Address::Unixgram(_) | Address::Unknown => Err(io::ErrorKind::InvalidInput.into()),
     }
 }
 

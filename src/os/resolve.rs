@@ -29,6 +29,8 @@ pub enum Target {
     Udp(Host),
     /// A Unix stream socket. Never unnamed when it was parsed.
     Unix(UnixName),
+    /// A Unix datagram socket.
+    Unixgram(UnixName),
 }
 
 /// A host and a port.
@@ -56,10 +58,10 @@ impl From<SocketAddr> for Host {
 }
 
 impl Target {
-    /// Whether it is a UDP socket: messages are datagrams, and there is no connection.
+    /// Whether messages are datagrams, and there is no connection.
     #[must_use]
     pub const fn is_datagram(&self) -> bool {
-        matches!(self, Self::Udp(_))
+        matches!(self, Self::Udp(_) | Self::Unixgram(_))
     }
 }
 
@@ -76,6 +78,7 @@ impl fmt::Display for Target {
             Self::Tcp(host) => write!(f, "tcp://{host}"),
             Self::Udp(host) => write!(f, "udp://{host}"),
             Self::Unix(name) => write!(f, "unix:{name}"),
+            Self::Unixgram(name) => write!(f, "unixgram:{name}"),
         }
     }
 }
@@ -83,9 +86,12 @@ impl fmt::Display for Target {
 impl FromStr for Target {
     type Err = ParseAddressError;
 
-    /// Parses `tcp://HOST:PORT` and `udp://HOST:PORT`, IPv6 in brackets; `unix:PATH`; `unix:@NAME`.
+    /// Parses `tcp://HOST:PORT` and `udp://HOST:PORT`, IPv6 in brackets; `unix:PATH`; `unix:@NAME`; the same with `unixgram:`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let fail = |why| ParseAddressError::new(text, why);
+        if let Some(name) = text.strip_prefix("unixgram:") {
+            return name.parse().map(Self::Unixgram).map_err(fail);
+        }
         if let Some(name) = text.strip_prefix("unix:") {
             return name.parse().map(Self::Unix).map_err(fail);
         }
@@ -143,6 +149,7 @@ pub fn resolve(target: &Target, limit: Duration) -> Result<Vec<Address>, Resolve
         Target::Tcp(host) => Ok(look_up(host, limit)?.into_iter().map(Address::Tcp).collect()),
         Target::Udp(host) => Ok(look_up(host, limit)?.into_iter().map(Address::Udp).collect()),
         Target::Unix(name) => Ok(vec![Address::Unix(name.clone())]),
+        Target::Unixgram(name) => Ok(vec![Address::Unixgram(name.clone())]),
     }
 }
 

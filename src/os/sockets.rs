@@ -134,7 +134,7 @@ pub fn listen(address: &Address, options: &ListenOptions) -> Result<(StreamListe
             let (listener, file) = unix::listen(name, options).map_err(bind)?;
             Ok((StreamListener::Unix(listener, file), address.clone()))
         }
-        Address::Udp(_) | Address::Unknown => {
+        Address::Udp(_) | Address::Unixgram(_) | Address::Unknown => {
             Err(Error::Config(format!("{address} is no address of a stream socket; expected tcp: or unix:")))
         }
     }

@@ -1,4 +1,4 @@
-//! Unix stream listeners (unix(7)): who may connect, what to do with a path left behind, and tidying up.
+//! Unix sockets with a name (unix(7)): who may connect, what to do with a path left behind, and tidying up.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -45,10 +45,10 @@ pub(super) fn listen(
 ) -> io::Result<(UnixListener, Option<SocketFile>)> {
     let (socket, file) = match name {
         UnixName::Path(path) => {
-            let (socket, file) = bind_path(path, options.unix_mode)?;
+            let (socket, file) = bind_path(path, options.unix_mode, Type::STREAM)?;
             (socket, Some(file))
         }
-        UnixName::Abstract(name) => (bind_abstract(name)?, None),
+        UnixName::Abstract(name) => (bind_abstract(name, Type::STREAM)?, None),
         UnixName::Unnamed => return Err(io::Error::other("a listener needs a path or an abstract name")),
     };
     socket.set_nonblocking(true)?;
@@ -56,11 +56,25 @@ pub(super) fn listen(
     Ok((socket.into(), file))
 }
 
-fn bind_path(path: &Path, mode: u32) -> io::Result<(Socket, SocketFile)> {
-    let socket = match bind_new(path, mode) {
+/// Makes a non-blocking datagram socket and says which file it made.
+pub(super) fn bind_datagrams(name: &UnixName, mode: u32) -> io::Result<(Socket, Option<SocketFile>)> {
+    let (socket, file) = match name {
+        UnixName::Path(path) => {
+            let (socket, file) = bind_path(path, mode, Type::DGRAM)?;
+            (socket, Some(file))
+        }
+        UnixName::Abstract(name) => (bind_abstract(name, Type::DGRAM)?, None),
+        UnixName::Unnamed => return Err(io::Error::other("a server needs a path or an abstract name")),
+    };
+    socket.set_nonblocking(true)?;
+    Ok((socket, file))
+}
+
+fn bind_path(path: &Path, mode: u32, kind: Type) -> io::Result<(Socket, SocketFile)> {
+    let socket = match bind_new(path, mode, kind) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            remove_stale(path)?;
-            bind_new(path, mode)?
+            remove_stale(path, kind)?;
+            bind_new(path, mode, kind)?
         }
         other => other?,
     };
@@ -73,15 +87,15 @@ fn bind_path(path: &Path, mode: u32) -> io::Result<(Socket, SocketFile)> {
 }
 
 /// The mode is set before the file exists, so that it is never open to more than it should be.
-fn bind_new(path: &Path, mode: u32) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+fn bind_new(path: &Path, mode: u32, kind: Type) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::UNIX, kind, None)?;
     fchmod(&socket, Mode::from_raw_mode(mode))?;
     socket.bind(&SockAddr::unix(path)?)?;
     Ok(socket)
 }
 
-fn bind_abstract(name: &[u8]) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+fn bind_abstract(name: &[u8], kind: Type) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::UNIX, kind, None)?;
     socket.bind(&abstract_address(name)?)?;
     Ok(socket)
 }
@@ -99,7 +113,7 @@ fn abstract_address(_name: &[u8]) -> io::Result<SockAddr> {
 }
 
 /// Removes what a server left behind that did not end properly: a socket, our own, on which nobody listens.
-fn remove_stale(path: &Path) -> io::Result<()> {
+fn remove_stale(path: &Path, kind: Type) -> io::Result<()> {
     let found = fs::symlink_metadata(path)?;
     if !found.file_type().is_socket() {
         return refuse("the path exists and is no socket; remove it, or choose another path");
@@ -107,7 +121,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     if found.uid() != rustix::process::geteuid().as_raw() {
         return refuse("the socket there belongs to another user; choose another path");
     }
-    if !is_refused(path)? {
+    if !is_refused(path, kind)? {
         return refuse(
             "another program listens there: `ss -lxp` shows which; stop it, or choose another path",
         );
@@ -120,9 +134,9 @@ fn refuse(why: &str) -> io::Result<()> {
     Err(io::Error::other(why))
 }
 
-/// Whether nobody listens there. A queue that is full (EAGAIN) is somebody's.
-fn is_refused(path: &Path) -> io::Result<bool> {
-    let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+/// Whether nobody listens there. A queue that is full (EAGAIN) is somebody's, and so is a socket of another kind (EPROTOTYPE).
+fn is_refused(path: &Path, kind: Type) -> io::Result<bool> {
+    let probe = Socket::new(Domain::UNIX, kind, None)?;
     probe.set_nonblocking(true)?;
     let outcome = probe.connect(&SockAddr::unix(path)?);
     Ok(outcome.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused))

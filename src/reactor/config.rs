@@ -43,6 +43,8 @@ pub struct Config {
     pub drain: Duration,
     /// How long an outgoing connection may take to be made. Default 10 s.
     pub connect_timeout: Duration,
+    /// The most child processes at once, those included that are being ended. Default 4.
+    pub max_jobs: usize,
     /// Answer datagrams from source ports below 1024 and from our own ports too: two servers can then be made to answer
     /// each other for ever. Default false.
     pub any_source_port: bool,
@@ -71,6 +73,7 @@ impl Default for Config {
             accept_batch: 64,
             drain: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
+            max_jobs: 4,
             any_source_port: false,
             stats_interval: None,
         }

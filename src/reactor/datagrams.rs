@@ -1,10 +1,9 @@
 //! Datagram sockets on the same poll as everything else.
 
 use std::io;
-use std::net::SocketAddr;
 
 use super::{Entry, Reactor, Slot, planted};
-use crate::address::Address;
+use crate::address::{Address, Endpoint};
 use crate::connection::Progress;
 use crate::error::Error;
 use crate::kernel::{DatagramSocket, Kernel, Planted, Readiness, RecvBatch, Token};
@@ -17,6 +16,8 @@ pub(super) struct Shared {
     batch: Option<Box<RecvBatch>>,
     guard: Guard,
     ports: Vec<Token>,
+    /// Where those are bound that anybody may send to.
+    bound: Vec<(Token, Address)>,
     /// Drops of sockets that are closed.
     drops: u64,
 }
@@ -35,14 +36,16 @@ impl<K: Kernel> Reactor<K> {
     pub fn add_port(
         &mut self,
         socket: K::Datagrams,
-        local: SocketAddr,
+        local: impl Into<Endpoint>,
         make: &DatagramFactory,
     ) -> Result<Token, Error> {
-        let address = Address::Udp(local);
+        let local = local.into();
+        let address = local.address();
         let handler = make(&Peer { address: Address::Unknown, local: address.clone() });
         let bind = |source| Error::Bind { address: address.to_string(), source };
         let token = self.add_client_port(socket, handler).map_err(bind)?;
-        self.shared.guard.own_ports.push(local.port());
+        self.shared.guard.own_ports.extend(local.socket_addr().map(|local| local.port()));
+        self.shared.bound.push((token, address));
         Ok(token)
     }
 
@@ -73,6 +76,12 @@ impl<K: Kernel> Reactor<K> {
     pub(super) fn kernel_drops(&self) -> u64 {
         let open = self.shared.ports.iter().filter_map(|token| self.port(*token)?.socket().kernel_drops());
         self.shared.drops + open.sum::<u64>()
+    }
+
+    /// The address of a port that panicked, for an error.
+    pub(super) fn address_of_port(&self, token: Token) -> Address {
+        let bound = self.shared.bound.iter().find(|(other, _)| *other == token);
+        bound.map_or(Address::Unknown, |(_, local)| local.clone())
     }
 
     fn port(&self, token: Token) -> Option<&Port<K::Datagrams>> {

@@ -1,10 +1,16 @@
 //! Stopping: first a drain, in which what was received or queued is answered; then, if need be, at once.
 
+use std::time::Duration;
+
 use log::{info, warn};
 
 use super::{Entry, Outcome, Reactor, Slot, planted};
+use crate::job::TERM_GRACE;
 use crate::kernel::{Kernel, Planted, Token};
 use crate::session::{CloseReason, Tick};
+
+/// How long after the last connection children may take to end: they are told to, and killed after 2 s.
+const AFTER_TERM: Duration = TERM_GRACE.saturating_add(Duration::from_millis(500));
 
 /// Where the loop is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +19,11 @@ pub(super) enum State {
     /// No new conversations; those that are open end when they are quiet, at the latest at `until`.
     Draining {
         until: Tick,
+    },
+    /// Nothing goes on but children that were told to end; at `until` they are killed.
+    Ending {
+        until: Tick,
+        cut_off: usize,
     },
     /// Nothing goes on.
     Stopped {
@@ -28,7 +39,7 @@ impl State {
 
     pub(super) const fn deadline(self) -> Option<Tick> {
         match self {
-            Self::Draining { until } => Some(until),
+            Self::Draining { until } | Self::Ending { until, .. } => Some(until),
             _ => None,
         }
     }
@@ -38,6 +49,7 @@ impl State {
         match self {
             Self::Running => false,
             Self::Draining { .. } => open == 0 && slots == 0,
+            Self::Ending { .. } => slots == 0,
             Self::Stopped { .. } => true,
         }
     }
@@ -60,13 +72,14 @@ impl<K: Kernel> Reactor<K> {
         info!("draining open={} limit_ms={}", self.stats.open, self.config.drain.as_millis());
         self.paused.clear();
         for token in self.slots.tokens() {
-            self.stop_slot(token);
+            self.shielded(token, |reactor| reactor.stop_slot(token));
         }
     }
 
-    /// Ends at once: every connection is cut off.
+    /// Ends at once: every connection is cut off, and every child killed.
     pub fn stop_now(&mut self, signal: Option<i32>) {
         let cut_off = self.abort_all();
+        self.kill_jobs();
         self.state = State::Stopped { cut_off, signal };
     }
 
@@ -87,16 +100,26 @@ impl<K: Kernel> Reactor<K> {
 
     /// The drain's time is up.
     pub(super) fn cut_off(&mut self) {
+        if let State::Ending { cut_off, .. } = self.state {
+            self.kill_jobs();
+            self.state = State::Stopped { cut_off, signal: None };
+            return;
+        }
         let cut_off = self.abort_all();
         let unanswered = self.pass.datagrams().given_up;
         if cut_off > 0 || unanswered > 0 {
             warn!("drain limit reached cut_off={cut_off} unanswered_datagrams={unanswered}");
         }
-        self.state = State::Stopped { cut_off, signal: None };
+        self.state = if self.jobs() == 0 {
+            State::Stopped { cut_off, signal: None }
+        } else {
+            State::Ending { until: self.pass.now().tick.after(AFTER_TERM.into()), cut_off }
+        };
     }
 
     pub(super) fn finish(&mut self) -> Outcome {
         let outcome = match self.state {
+            State::Ending { cut_off, .. } => Outcome { cut_off, signal: None },
             State::Stopped { cut_off, signal } => Outcome { cut_off, signal },
             _ => Outcome::default(),
         };
@@ -114,6 +137,8 @@ impl<K: Kernel> Reactor<K> {
             Slot::Connecting(_) => self.not_connected(token, CloseReason::Stopped),
             Slot::Peer(_) => self.stop_peer(token),
             Slot::Port(_) => self.stop_port(token),
+            // It runs for somebody, whose conversation it keeps from being quiet; or it is being ended.
+            Slot::Job(_) => {}
         }
     }
 
@@ -129,22 +154,24 @@ impl<K: Kernel> Reactor<K> {
         for token in self.slots.tokens() {
             match self.slots.get_mut(token).map(|entry| &entry.slot) {
                 Some(Slot::Peer(_)) => {
-                    self.close(token, Some(CloseReason::Stopped));
+                    self.shielded(token, |reactor| reactor.close(token, Some(CloseReason::Stopped)));
                     cut_off += 1;
                 }
                 Some(Slot::Connecting(_)) => {
-                    self.not_connected(token, CloseReason::Stopped);
+                    self.shielded(token, |reactor| reactor.not_connected(token, CloseReason::Stopped));
                     cut_off += 1;
                 }
                 Some(Slot::Listener(_)) => {
                     self.remove(token);
                 }
                 Some(Slot::Port(_)) => self.abort_port(token),
-                None => {}
+                Some(Slot::Job(_)) | None => {}
             }
         }
-        self.events.clear();
-        self.waiting.clear();
+        if self.jobs() == 0 {
+            self.events.clear();
+            self.waiting.clear();
+        }
         cut_off
     }
 }

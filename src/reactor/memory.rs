@@ -99,7 +99,7 @@ impl<K: Kernel> Reactor<K> {
                     "ending the connection that keeps most size={size} held={held} suppressed={suppressed}"
                 );
             }
-            self.close(token, Some(CloseReason::OverMemory));
+            self.shielded(token, |reactor| reactor.close(token, Some(CloseReason::OverMemory)));
         }
     }
 

@@ -12,12 +12,16 @@ use mio::{Events, Interest, Poll};
 
 use super::handle::Orders;
 use crate::address::Address;
+#[cfg(all(feature = "exec", target_os = "linux"))]
+use crate::kernel::ChildProcess;
 use crate::kernel::{Event, Kernel, Readiness, Signals, Token};
 use crate::os::SocketFile;
 use crate::os::datagrams::DatagramPort;
 use crate::os::dial::{Dial, dial};
 use crate::os::sockets::StreamListener;
 use crate::os::stream::Socket;
+#[cfg(all(feature = "exec", target_os = "linux"))]
+use crate::session::ChildSpec;
 
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
@@ -154,6 +158,16 @@ impl Kernel for MioKernel {
 
     fn register_datagrams(&mut self, socket: &mut DatagramPort, token: Token) -> io::Result<()> {
         self.poll.registry().register(&mut SourceFd(&socket.as_raw_fd()), mio::Token(token.0), BOTH)
+    }
+
+    #[cfg(all(feature = "exec", target_os = "linux"))]
+    fn spawn(&mut self, spec: &ChildSpec, token: Token) -> io::Result<Box<dyn ChildProcess>> {
+        let child = crate::os::children::spawn(spec)?;
+        for descriptor in child.descriptors().into_iter().flatten() {
+            let mut source = SourceFd(&descriptor.as_raw_fd());
+            self.poll.registry().register(&mut source, mio::Token(token.0), Interest::READABLE)?;
+        }
+        Ok(Box::new(child))
     }
 
     fn take_signals(&mut self) -> Signals {

@@ -18,8 +18,10 @@ mod datagrams;
 mod deadlines;
 mod drain;
 mod handle;
+mod jobs;
 mod memory;
 mod mio_kernel;
+mod panics;
 mod scratch;
 mod serve;
 #[cfg(feature = "signals")]
@@ -45,6 +47,7 @@ use self::addresses::Addresses;
 use self::connect::Connecting;
 use self::deadlines::Deadlines;
 use self::drain::State;
+use self::jobs::Running;
 use self::memory::Shortage;
 use self::scratch::Scratch;
 use self::slots::{Slots, key_of};
@@ -71,6 +74,8 @@ enum Slot<K: Kernel> {
     Connecting(Box<Connecting<K>>),
     Listener(Box<Listening<K>>),
     Port(Box<Port<K::Datagrams>>),
+    /// A child process. Empty while it is served.
+    Job(Option<Box<Running>>),
 }
 
 /// The slot is in the queue of those who wait for their turn.
@@ -143,8 +148,12 @@ pub struct Reactor<K: Kernel = MioKernel> {
     next_report: Option<Tick>,
     warnings: Warnings,
     shared: datagrams::Shared,
+    /// Child processes under way, those included that nobody listens to any more.
+    jobs: usize,
     /// Set when a listener or the poll has become unusable.
     fatal: Option<Error>,
+    /// A panic in a user's code ends one conversation: while [`run`](Self::run) runs.
+    shields: bool,
 }
 
 /// One throttle per kind of warning.
@@ -189,23 +198,30 @@ impl<K: Kernel> Reactor<K> {
             next_report,
             warnings: Warnings::default(),
             shared,
+            jobs: 0,
             fatal: None,
+            shields: false,
         }
     }
 
     /// Runs until a drain has ended or a second order to stop came. A reactor that has ended stays ended: run
     /// again, it returns the same outcome at once.
     ///
+    /// A protocol that panics is dropped without another call, with its connection, and everybody else goes on
+    /// ([`CloseReason::Panicked`](crate::session::CloseReason::Panicked)), unless the program is built to abort on panics.
+    ///
     /// # Errors
-    /// [`Error::Poll`] or [`Error::Listener`]: the loop is dead.
+    /// [`Error::Poll`], [`Error::Listener`], or [`Error::Panicked`] from the handler of a datagram socket: the loop is dead.
     pub fn run(&mut self) -> Result<Outcome, Error> {
+        self.shields = true;
         while !self.is_done() {
             self.turn(None)?;
         }
         Ok(self.finish())
     }
 
-    /// One turn, waiting at most `max_wait` for something to happen.
+    /// One turn, waiting at most `max_wait` for something to happen. A protocol's panic is the caller's, and the loop is
+    /// not to be used after it.
     ///
     /// # Errors
     /// [`Error::Poll`] or [`Error::Listener`]: the loop is dead.

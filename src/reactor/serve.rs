@@ -2,6 +2,7 @@
 
 use log::{Level, debug, log_enabled, trace, warn};
 
+use super::panics::Unserved;
 use super::slots::key_of;
 use super::{Conn, DUE, Entry, QUEUED, Reactor, Slot, planted};
 use crate::connection::Progress;
@@ -17,14 +18,22 @@ impl<K: Kernel> Reactor<K> {
     /// for longer than one turn's share.
     #[inline(never)]
     pub(super) fn serve_ready(&mut self) {
-        let end = self.pass.traffic().bytes() + TURN_BYTES;
         let spare = std::mem::take(&mut self.spare);
         let mut events = std::mem::replace(&mut self.events, spare);
-        for event in &events {
-            self.serve(*event);
-        }
+        self.serve_shielded(&events);
         events.clear();
         self.spare = events;
+    }
+
+    /// The step itself. `left` becomes how many events are not done, if a panic in one of them ends it.
+    pub(super) fn serve_noted(&mut self, events: &[Event], left: &mut usize) {
+        let end = self.pass.traffic().bytes() + TURN_BYTES;
+        let mut unserved = Unserved::new(events, left);
+        while let [event, others @ ..] = unserved.events {
+            self.serve(*event);
+            unserved.events = others;
+        }
+        std::mem::forget(unserved);
         self.serve_waiting(end);
         if self.pass.memory.is_short() {
             self.watch_shortage();
@@ -35,7 +44,7 @@ impl<K: Kernel> Reactor<K> {
     fn serve_waiting(&mut self, end: u64) {
         for _ in 0..self.waiting.len() {
             let Some(token) = self.waiting.pop_front() else { break };
-            self.serve_now(token, Readiness::NONE);
+            self.shielded(token, |reactor| reactor.serve_now(token, Readiness::NONE));
             if self.pass.traffic().bytes() >= end {
                 break;
             }
@@ -70,7 +79,8 @@ impl<K: Kernel> Reactor<K> {
             Slot::Peer(connection) => connection.note(ready),
             Slot::Connecting(connecting) => connecting.note(ready),
             Slot::Port(port) => port.note(ready),
-            Slot::Listener(_) => {}
+            Slot::Job(Some(running)) => running.note(),
+            Slot::Job(None) | Slot::Listener(_) => {}
         }
     }
 
@@ -89,6 +99,7 @@ impl<K: Kernel> Reactor<K> {
             }
             Slot::Listener(_) => self.serve_listener(token),
             Slot::Port(_) => self.serve_port(token, ready, due),
+            Slot::Job(_) => self.serve_job(token, ready, due),
             Slot::Connecting(connecting) => {
                 connecting.note(ready);
                 self.serve_connecting(token, due);
@@ -119,6 +130,9 @@ impl<K: Kernel> Reactor<K> {
             return self.close(token, None);
         }
         self.arrange(token, progress, unarmed);
+        if progress != Progress::Idle {
+            self.tend_child(token);
+        }
         if self.pass.memory.is_over() {
             self.keep_limit();
         }
@@ -159,6 +173,8 @@ impl<K: Kernel> Reactor<K> {
             connection.session_mut().forget(&mut self.pass);
         }
         connection.session_mut().handle_closed(reason, &mut self.pass);
+        let has_child = connection.session().has_child();
+        let child = if has_child { connection.session_mut().take_child() } else { None };
         if log_enabled!(Level::Debug) {
             log_close::<K>(connection, token, reason);
         }
@@ -170,6 +186,9 @@ impl<K: Kernel> Reactor<K> {
         }
         self.remove(token);
         self.count_close(reason);
+        if let Some(child) = child {
+            self.abandon_job(child);
+        }
         if let Some(addresses) = &mut self.addresses
             && !planted::<K>(Planted::AddressEndForgotten)
         {

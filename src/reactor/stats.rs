@@ -37,6 +37,12 @@ pub struct Stats {
     pub register_errors: u64,
     /// Connections closed because no thread could be started for them.
     pub spawn_errors: u64,
+    /// Child processes started.
+    pub jobs: u64,
+    /// Child processes asked for and not started.
+    pub jobs_refused: u64,
+    /// Child processes ended because nobody listened to them any more.
+    pub jobs_abandoned: u64,
     /// Events for something that was already gone.
     pub stale_events: u64,
     /// Turns of the loop.
@@ -82,6 +88,9 @@ impl fmt::Display for Stats {
             ("memory_rests", self.memory_rests),
             ("register_errors", self.register_errors),
             ("spawn_errors", self.spawn_errors),
+            ("jobs", self.jobs),
+            ("jobs_refused", self.jobs_refused),
+            ("jobs_abandoned", self.jobs_abandoned),
             ("stale_events", self.stale_events),
             ("udp_received", udp.received),
             ("udp_sent", udp.sent),

@@ -15,7 +15,7 @@ impl<K: Kernel> Reactor<K> {
                 self.after_drive(token, progress, false);
             }
             Slot::Port(_) => self.wake_port(token),
-            Slot::Connecting(_) | Slot::Listener(_) => {}
+            Slot::Connecting(_) | Slot::Listener(_) | Slot::Job(_) => {}
         }
     }
 

@@ -32,20 +32,23 @@ impl Default for AckConfig {
 #[derive(Debug, Clone)]
 pub struct Ack {
     config: Arc<AckConfig>,
+    /// That of the configuration, for this conversation.
+    sink: Option<Sink>,
 }
 
 impl Ack {
     /// One conversation of an acknowledging server.
     #[must_use]
-    pub const fn new(config: Arc<AckConfig>) -> Self {
-        Self { config }
+    pub fn new(config: Arc<AckConfig>) -> Self {
+        let sink = config.sink.clone();
+        Self { config, sink }
     }
 }
 
 impl Service for Ack {
     fn on_frame(&mut self, frame: &[u8], cx: &mut Context<'_>) {
         let config = &*self.config;
-        if let Some(sink) = &config.sink {
+        if let Some(sink) = &mut self.sink {
             sink.put(frame, cx);
         }
         let (message, end) = if config.strip_line_end { split_line_end(frame) } else { (frame, &b""[..]) };

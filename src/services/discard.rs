@@ -20,7 +20,7 @@ impl Discard {
 impl Service for Discard {
     #[inline]
     fn on_frame(&mut self, frame: &[u8], cx: &mut Context<'_>) {
-        if let Some(sink) = &self.sink {
+        if let Some(sink) = &mut self.sink {
             sink.put(frame, cx);
         }
     }

@@ -58,20 +58,23 @@ impl Default for OnceConfig {
 #[derive(Debug, Clone)]
 pub struct Once {
     config: Arc<OnceConfig>,
+    /// That of the configuration, for this conversation.
+    sink: Option<Sink>,
     replied: bool,
 }
 
 impl Once {
     /// One conversation of a one-shot server.
     #[must_use]
-    pub const fn new(config: Arc<OnceConfig>) -> Self {
-        Self { config, replied: false }
+    pub fn new(config: Arc<OnceConfig>) -> Self {
+        let sink = config.sink.clone();
+        Self { config, sink, replied: false }
     }
 }
 
 impl Service for Once {
     fn on_frame(&mut self, frame: &[u8], cx: &mut Context<'_>) {
-        if let Some(sink) = &self.config.sink {
+        if let Some(sink) = &mut self.sink {
             sink.put(frame, cx);
         }
         cx.reply(&self.config.reply);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::address::Address;
 use crate::session::Context;
 
-/// Takes every message with the peer it came from. Called in the thread that serves the connection: it must not wait.
+/// Takes every message with the peer it came from. Each conversation has a clone. Called in the thread that serves the connection: it must not wait.
 ///
 /// ```
 /// use std::sync::{Arc, Mutex};
@@ -21,20 +21,52 @@ use crate::session::Context;
 /// SessionPair::new(Framed::new(Raw, Discard::new(Some(sink)))).send(b"hello");
 /// assert_eq!(*seen.lock().unwrap(), b"hello");
 /// ```
-#[derive(Clone)]
-pub struct Sink(Arc<Take>);
+pub struct Sink(Kind);
+
+enum Kind {
+    Shared(Arc<Take>),
+    Own { make: Arc<Make>, take: Box<Own> },
+}
 
 type Take = dyn Fn(&Address, &[u8]) + Send + Sync;
+
+type Own = dyn FnMut(&Address, &[u8]) + Send + Sync;
+
+type Make = dyn Fn() -> Box<Own> + Send + Sync;
 
 impl Sink {
     /// A sink that is this closure.
     pub fn new(take: impl Fn(&Address, &[u8]) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(take))
+        Self(Kind::Shared(Arc::new(take)))
+    }
+
+    /// A sink that keeps something from one message of a conversation to its next, such as half a character: `make` is
+    /// called for every conversation.
+    pub fn for_each<T>(make: impl Fn() -> T + Send + Sync + 'static) -> Self
+    where
+        T: FnMut(&Address, &[u8]) + Send + Sync + 'static,
+    {
+        let make: Arc<Make> = Arc::new(move || Box::new(make()));
+        let take = make();
+        Self(Kind::Own { make, take })
     }
 
     /// Leaves `message`, looking up whom it came from.
-    pub(super) fn put(&self, message: &[u8], cx: &Context<'_>) {
-        (self.0)(&cx.peer(), message);
+    pub(super) fn put(&mut self, message: &[u8], cx: &Context<'_>) {
+        match &mut self.0 {
+            Kind::Shared(take) => take(&cx.peer(), message),
+            Kind::Own { take, .. } => take(&cx.peer(), message),
+        }
+    }
+}
+
+impl Clone for Sink {
+    /// For another conversation: what this one has kept stays with it.
+    fn clone(&self) -> Self {
+        Self(match &self.0 {
+            Kind::Shared(take) => Kind::Shared(Arc::clone(take)),
+            Kind::Own { make, .. } => Kind::Own { make: Arc::clone(make), take: make() },
+        })
     }
 }
 

@@ -3,12 +3,12 @@
 use crate::session::{Context, Protocol, ProtocolError, Step};
 
 /// Byte `k` of the stream is `k` modulo this. A prime, so that no buffer's size divides it.
-const PERIOD: usize = 251;
+pub(in crate::services) const PERIOD: usize = 251;
 
 /// Whole periods, a little more than the default high water mark: one write fills a connection's room.
-const BLOCK: usize = PERIOD * 262;
+pub(in crate::services) const BLOCK: usize = PERIOD * 262;
 
-static PATTERN: [u8; BLOCK] = pattern();
+pub(in crate::services) static PATTERN: [u8; BLOCK] = pattern();
 
 const fn pattern() -> [u8; BLOCK] {
     let mut block = [0; BLOCK];

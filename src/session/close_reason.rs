@@ -126,11 +126,13 @@ pub enum CloseReason {
     OverAddressLimit,
     /// All connections together kept more memory than they may, and this one the most.
     OverMemory,
+    /// Its protocol panicked. It is not told: nobody calls it any more.
+    Panicked,
 }
 
 impl CloseReason {
     /// How many kinds there are.
-    pub const KINDS: usize = 15;
+    pub const KINDS: usize = 16;
 
     /// The kinds' names, as the log and the statistics print them, by [`kind`](Self::kind).
     pub const NAMES: [&'static str; Self::KINDS] = [
@@ -149,6 +151,7 @@ impl CloseReason {
         "connect_failed",
         "over_ip_limit",
         "over_memory",
+        "panicked",
     ];
 
     /// A number below [`KINDS`](Self::KINDS), for counting.
@@ -170,6 +173,7 @@ impl CloseReason {
             Self::Connect(_) => 12,
             Self::OverAddressLimit => 13,
             Self::OverMemory => 14,
+            Self::Panicked => 15,
         }
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::child::ChildSpec;
 use super::close_reason::ProtocolError;
 use super::pass::{Pass, Requests};
 use crate::address::Address;
@@ -155,6 +156,16 @@ impl<'a> Context<'a> {
         self.pass.replies.extend_from_slice(bytes);
     }
 
+    /// Sends what `fill` puts at the front of a buffer of `count` bytes, as they are; it says how many those are. For what
+    /// is read from elsewhere, so that it need not be copied twice.
+    pub fn write_with(&mut self, count: usize, fill: impl FnOnce(&mut [u8]) -> usize) {
+        let replies = &mut self.pass.replies;
+        let before = replies.len();
+        replies.resize(before + count, 0);
+        let filled = fill(&mut replies[before..]).min(count);
+        replies.truncate(before + filled);
+    }
+
     /// Calls [`on_writable`](super::Protocol::on_writable) as soon as there is room, once.
     pub fn want_writable(&mut self) {
         self.pass.asked |= Requests::WRITABLE;
@@ -172,6 +183,22 @@ impl<'a> Context<'a> {
         // A delay beyond what Instant can hold is as good as never; a year is as good as that.
         const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
         self.wake_at(self.now().checked_add(delay).unwrap_or(self.now() + NEVER));
+    }
+
+    /// Runs a program. What it prints, and how it ends, comes to [`on_child`](super::Protocol::on_child). It is ended when
+    /// this conversation ends before it.
+    ///
+    /// One at a time: what is asked for while one runs is not run. Not every driver has children: then it is
+    /// [not started](super::ChildEvent::NotStarted).
+    pub fn spawn(&mut self, spec: ChildSpec) {
+        self.pass.asked |= Requests::SPAWN;
+        self.pass.requests.spawn = Some(Box::new(spec));
+    }
+
+    /// What was asked for with [`wake_at`](Self::wake_at) is not wanted any more.
+    pub fn cancel_wake(&mut self) {
+        self.pass.asked |= Requests::WAKE;
+        self.pass.requests.wake = None;
     }
 
     /// Ends the conversation politely: no further message is read, replies are flushed, the sending side is

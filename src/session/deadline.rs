@@ -61,6 +61,7 @@ impl<P: Protocol> Session<P> {
         if is_due(self.write_deadline(pass)) {
             self.end(CloseReason::WriteTimeout, pass);
         } else if is_due(self.frame_deadline(pass)) {
+            self.call(remote, pass, Protocol::on_overdue);
             self.finish(CloseReason::FrameTimeout);
         } else if is_due(self.idle_deadline(pass)) {
             self.end(CloseReason::Idle, pass);
@@ -112,9 +113,12 @@ impl<P: Protocol> Session<P> {
         Some(rare.stalled_since.after(pass.spans.write?))
     }
 
-    /// Idle means that nothing is owed by us: a pending timer or unsent output has a limit of its own.
+    /// Idle means that nothing is owed by us: a pending timer, a child or unsent output has a limit of its own.
     fn idle_deadline(&self, pass: &Pass) -> Option<Tick> {
-        let busy = self.rare.as_ref().is_some_and(|rare| rare.wake.is_some() || !rare.outbox.is_empty());
+        let busy = self
+            .rare
+            .as_ref()
+            .is_some_and(|rare| rare.wake.is_some() || rare.child.is_some() || !rare.outbox.is_empty());
         if busy { None } else { Some(self.active.after(pass.spans.idle?)) }
     }
 

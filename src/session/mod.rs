@@ -4,6 +4,7 @@
 //! writes out what the [`Pass`] has collected and what the session has kept. See docs/architecture.md.
 
 mod buffers;
+mod child;
 mod clock;
 mod close_reason;
 mod context;
@@ -19,6 +20,7 @@ mod protocol;
 mod service;
 mod state;
 
+pub use self::child::{ChildEnd, ChildEvent, ChildLimit, ChildSpec, ChildStatus, SpawnFailure};
 pub use self::clock::{Clock, Now, Span, Tick};
 pub use self::close_reason::{CloseReason, ConnectError, ProtocolError};
 pub use self::context::{Context, Remote};
@@ -247,7 +249,7 @@ impl<P: Protocol> Session<P> {
         self.grant_if_any(pass);
     }
 
-    /// Not ready means that a wake-up is pending or output is asked for (I2): without one, old or new, there is no
+    /// Not ready means that a wake-up or a child is pending, or output is asked for (I2): without one, old or new, there is no
     /// need to ask. Nothing in the pass and no flag here means that it was ready and still is.
     #[inline(always)]
     fn grant_if_any(&mut self, pass: &mut Pass) {
@@ -286,6 +288,9 @@ impl<P: Protocol> Session<P> {
         }
         if asked & Requests::WRITABLE != 0 {
             self.flags |= WANT_WRITABLE;
+        }
+        if let Some(spec) = requests.spawn {
+            self.grant_child(spec);
         }
         if let Some(error) = requests.error {
             self.finish(CloseReason::Protocol(error));

@@ -6,6 +6,7 @@
 use std::ops::Range;
 use std::time::{Instant, SystemTime};
 
+use super::child::ChildSpec;
 use super::clock::{Clock, Now};
 use super::close_reason::{CloseReason, ProtocolError};
 use super::datagram::DatagramTraffic;
@@ -33,6 +34,7 @@ pub struct Traffic {
 pub(crate) struct Requests {
     pub(crate) wake: Option<Instant>,
     pub(crate) error: Option<ProtocolError>,
+    pub(crate) spawn: Option<Box<ChildSpec>>,
 }
 
 impl Requests {
@@ -41,6 +43,7 @@ impl Requests {
     pub(crate) const CLOSE: u8 = 4;
     pub(crate) const WRITABLE: u8 = 8;
     pub(crate) const ERROR: u8 = 16;
+    pub(crate) const SPAWN: u8 = 32;
 }
 
 impl Traffic {
@@ -227,6 +230,14 @@ impl Pass {
         let count = self.queued();
         self.clear_output();
         count
+    }
+
+    /// Forgets what the session being driven has said, asked for and ended for: it is gone, in the middle of it.
+    #[cold]
+    pub(crate) fn abandon(&mut self) {
+        self.clear_output();
+        self.take_requests();
+        self.ended = None;
     }
 
     /// Forgets all output.

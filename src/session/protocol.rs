@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 
+use super::child::ChildEvent;
 use super::clock::Now;
 use super::close_reason::{CloseReason, ProtocolError};
 use super::context::Context;
@@ -54,8 +55,8 @@ pub trait Protocol {
     /// produced all of its answer, says `false` until then; unread bytes stay in the kernel and close the TCP
     /// window by themselves.
     ///
-    /// Invariant: while it is not ready a wake-up is pending ([`Context::wake_at`]) or output is asked for
-    /// ([`Context::want_writable`]), or the connection would be stuck.
+    /// Invariant: while it is not ready a wake-up is pending ([`Context::wake_at`]), output is asked for
+    /// ([`Context::want_writable`]) or a child runs ([`Context::spawn`]), or the connection would be stuck.
     fn ready(&self) -> bool {
         true
     }
@@ -96,6 +97,17 @@ pub trait Protocol {
         let _ = cx;
     }
 
+    /// The child asked for with [`Context::spawn`] printed something, has ended, or was not started.
+    fn on_child(&mut self, event: ChildEvent<'_>, cx: &mut Context<'_>) {
+        let _ = (event, cx);
+    }
+
+    /// A message has begun and is not whole within the frame limit. What is written now is the last word: the conversation
+    /// is finished afterwards.
+    fn on_overdue(&mut self, cx: &mut Context<'_>) {
+        let _ = cx;
+    }
+
     /// The server is draining: what is begun may be brought to its end, nothing new should be started.
     fn on_stop(&mut self, cx: &mut Context<'_>) {
         let _ = cx;
@@ -127,6 +139,12 @@ impl<P: Protocol + ?Sized> Protocol for Box<P> {
     }
     fn on_wake(&mut self, cx: &mut Context<'_>) {
         (**self).on_wake(cx);
+    }
+    fn on_child(&mut self, event: ChildEvent<'_>, cx: &mut Context<'_>) {
+        (**self).on_child(event, cx);
+    }
+    fn on_overdue(&mut self, cx: &mut Context<'_>) {
+        (**self).on_overdue(cx);
     }
     fn on_stop(&mut self, cx: &mut Context<'_>) {
         (**self).on_stop(cx);

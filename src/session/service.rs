@@ -1,5 +1,6 @@
 //! Protocols made of frames: a [`Service`] answers frames, [`Framed`] puts it behind a codec.
 
+use super::child::ChildEvent;
 use super::clock::Now;
 use super::close_reason::{CloseReason, ProtocolError};
 use super::context::Context;
@@ -52,6 +53,11 @@ pub trait Service {
     /// See [`Protocol::on_wake`].
     fn on_wake(&mut self, cx: &mut Context<'_>) {
         let _ = cx;
+    }
+
+    /// See [`Protocol::on_child`].
+    fn on_child(&mut self, event: ChildEvent<'_>, cx: &mut Context<'_>) {
+        let _ = (event, cx);
     }
 
     /// See [`Protocol::on_stop`].
@@ -141,6 +147,10 @@ impl<C: Decoder + Encoder, S: Service> Protocol for Framed<C, S> {
 
     fn on_wake(&mut self, cx: &mut Context<'_>) {
         self.call(cx, Service::on_wake);
+    }
+
+    fn on_child(&mut self, event: ChildEvent<'_>, cx: &mut Context<'_>) {
+        self.call(cx, |service, cx| service.on_child(event, cx));
     }
 
     fn on_stop(&mut self, cx: &mut Context<'_>) {

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::buffers::Buffer;
+use super::child::Child;
 use super::clock::Tick;
 use super::close_reason::CloseReason;
 
@@ -42,6 +43,8 @@ pub(super) const NOT_READY: u16 = 1 << 8;
 pub(super) const RARE: u16 = 1 << 9;
 /// The driver's memory is short and this session keeps some: nothing more is read.
 pub(super) const HELD_BACK: u16 = 1 << 10;
+/// A child was asked for or is running.
+pub(super) const CHILD: u16 = 1 << 11;
 
 /// The part of a session that most connections do not need most of the time.
 #[derive(Debug, Default)]
@@ -59,10 +62,12 @@ pub(super) struct Rare {
     /// How much of the driver's memory is counted as this session's.
     pub(super) counted: usize,
     pub(super) reason: Option<CloseReason>,
+    pub(super) child: Option<Child>,
 }
 
 impl Rare {
     pub(super) fn is_needed(&self) -> bool {
-        !self.inbox.is_empty() || !self.outbox.is_empty() || self.wake.is_some() || self.reason.is_some()
+        let begun = self.wake.is_some() || self.child.is_some();
+        begun || !self.inbox.is_empty() || !self.outbox.is_empty() || self.reason.is_some()
     }
 }

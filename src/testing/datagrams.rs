@@ -62,7 +62,8 @@ impl DatagramSocket for ScriptedDatagrams {
         }
         let Some(datagram) = batch.next() else { return Ok(0) };
         self.room = self.room.map(|room| room - 1);
-        self.output.push((datagram.payload.to_vec(), datagram.to));
+        let to = datagram.to.socket_addr().ok_or(io::ErrorKind::Unsupported)?;
+        self.output.push((datagram.payload.to_vec(), to));
         Ok(1)
     }
 }

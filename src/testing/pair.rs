@@ -6,9 +6,12 @@ use crate::address::Address;
 use crate::attempt::Failure;
 use crate::connection::{Connection, Progress};
 use crate::kernel::Readiness;
-use crate::session::{Clock, CloseReason, Limits, Pass, Protocol};
+use crate::session::{ChildEvent, ChildSpec, Clock, CloseReason, Limits, Pass, Protocol};
 
 use super::ScriptedStream;
+
+/// A shortage of memory that lasts so long is ended with the connection, as the reactor has it.
+const SHORT: Duration = Duration::from_secs(1);
 
 /// A protocol on a scripted socket with virtual time.
 #[derive(Debug)]
@@ -19,6 +22,9 @@ pub struct SessionPair<P> {
     now: Instant,
     scratch: Vec<u8>,
     closed: Option<CloseReason>,
+    /// When memory has been short for too long, if it is.
+    short_until: Option<Instant>,
+    spawned: Option<ChildSpec>,
 }
 
 impl<P: Protocol> SessionPair<P> {
@@ -40,7 +46,16 @@ impl<P: Protocol> SessionPair<P> {
         let mut pass = Pass::new(limits, clock.at(now, SystemTime::UNIX_EPOCH));
         let mut connection = Connection::new(stream, protocol, &pass);
         let progress = connection.open(&mut pass);
-        let mut pair = Self { connection, pass, clock, now, scratch: vec![0; 64 * 1024], closed: None };
+        let mut pair = Self {
+            connection,
+            pass,
+            clock,
+            now,
+            scratch: vec![0; 64 * 1024],
+            closed: None,
+            short_until: None,
+            spawned: None,
+        };
         pair.settle(progress);
         pair
     }
@@ -73,12 +88,16 @@ impl<P: Protocol> SessionPair<P> {
     pub fn advance(&mut self, by: Duration) -> Vec<u8> {
         let end = self.now + by;
         while self.closed.is_none() {
-            let Some(at) = self.connection.session().poll_timeout(&self.pass) else { break };
-            let next = self.now + self.pass.now().until(at);
-            if next > end {
+            let at = self.connection.session().poll_timeout(&self.pass);
+            let at = at.map(|at| self.now + self.pass.now().until(at));
+            let Some(next) = at.into_iter().chain(self.short_until).min().filter(|next| *next <= end) else {
+                break;
+            };
+            self.set_now(next);
+            if self.short_until.is_some_and(|until| until <= next) {
+                self.end_over_memory();
                 break;
             }
-            self.set_now(next);
             let progress = self.connection.handle_timeout(&mut self.scratch, &mut self.pass);
             self.settle(progress);
         }
@@ -93,6 +112,26 @@ impl<P: Protocol> SessionPair<P> {
             self.settle(progress);
         }
         self.take_output()
+    }
+
+    /// The program that the protocol has asked for since the last call: it counts as running.
+    pub fn take_spawned(&mut self) -> Option<ChildSpec> {
+        self.spawned.take()
+    }
+
+    /// The child has something to tell. Returns what the protocol has written since the last call.
+    pub fn child(&mut self, event: ChildEvent<'_>) -> Vec<u8> {
+        if self.closed.is_none() {
+            self.connection.handle_child(event, &mut self.pass);
+            let progress = self.connection.go_on(&mut self.scratch, &mut self.pass);
+            self.settle(progress);
+        }
+        self.take_output()
+    }
+
+    /// Whether the child may be heard; a driver does not read its pipes otherwise.
+    pub fn wants_child_output(&self) -> bool {
+        self.closed.is_none() && self.connection.session().wants_child_output()
     }
 
     /// The server begins to drain.
@@ -122,6 +161,11 @@ impl<P: Protocol> SessionPair<P> {
         self.connection.session().buffered()
     }
 
+    /// Bytes of memory that buffers take up, against the ceiling of [`Limits::memory`].
+    pub const fn held(&self) -> usize {
+        self.pass.memory.held()
+    }
+
     /// The connection itself.
     pub fn connection(&mut self) -> &mut Connection<ScriptedStream, P> {
         &mut self.connection
@@ -145,20 +189,55 @@ impl<P: Protocol> SessionPair<P> {
         }
     }
 
-    fn settle(&mut self, mut progress: Progress) {
+    fn settle(&mut self, progress: Progress) {
+        self.settle_connection(progress);
+        if self.closed.is_none() && self.pass.memory.is_short() {
+            self.keep_to_memory();
+        }
+    }
+
+    /// What a reactor does about the ceiling of memory at the end of a turn, with one connection.
+    fn keep_to_memory(&mut self) {
+        if self.pass.memory.is_over() {
+            return self.end_over_memory();
+        }
+        if !self.pass.memory.relax() {
+            self.short_until.get_or_insert(self.now + SHORT);
+            return;
+        }
+        self.short_until = None;
+        if self.connection.session_mut().read_on() {
+            let progress = self.connection.drive(&mut self.scratch, &mut self.pass);
+            self.settle(progress);
+        }
+    }
+
+    fn end_over_memory(&mut self) {
+        self.short_until = None;
+        self.connection.session_mut().forget(&mut self.pass);
+        self.connection.session_mut().handle_closed(&CloseReason::OverMemory, &mut self.pass);
+        self.closed = Some(CloseReason::OverMemory);
+    }
+
+    fn settle_connection(&mut self, mut progress: Progress) {
         loop {
+            if let Some(spec) = self.connection.session_mut().poll_spawn() {
+                self.connection.session_mut().handle_spawned(0);
+                self.spawned = Some(*spec);
+            }
             // One chunk is a short read, behind which a kernel has nothing: the next has arrived just after.
             if progress == Progress::Blocked || progress == Progress::Idle {
                 if !self.connection.stream().has_input() || !self.connection.session().wants_read() {
                     break;
                 }
                 self.connection.note(Readiness::READABLE);
-            } else if progress != Progress::Yielded {
+            } else if progress != Progress::Yielded || self.pass.memory.is_over() {
                 break;
             }
             progress = self.connection.drive(&mut self.scratch, &mut self.pass);
         }
         if let Some(reason) = self.connection.session().close_reason(&self.pass) {
+            self.connection.session_mut().forget(&mut self.pass);
             self.connection.session_mut().handle_closed(&reason, &mut self.pass);
             self.closed = Some(reason);
         }
@@ -191,6 +270,25 @@ mod tests {
     #[test]
     fn chunks_that_arrived_during_congestion_are_all_read_once_it_ends() {
         assert_eq!(congested().set_room(100), b"cdef");
+    }
+
+    #[test]
+    fn a_ceiling_of_memory_pauses_reading_then_ends_who_keeps_too_much() {
+        let limits = Limits { memory: Some(64), ..Limits::default() };
+        let begin = || {
+            let size = 1000.try_into().expect("not zero");
+            SessionPair::with_limits(Framed::new(Fixed::new(size), Echo), limits.clone())
+        };
+        let mut paused = begin();
+        assert_eq!(paused.send(&[0; 60]), b"");
+        assert_eq!((paused.send(b"not read"), paused.buffered()), (Vec::new(), 60));
+        paused.advance(Duration::from_millis(999));
+        assert_eq!(paused.close_reason(), None);
+        paused.advance(Duration::from_millis(1));
+        assert_eq!((paused.close_reason(), paused.held()), (Some(&CloseReason::OverMemory), 0));
+        let mut over = begin();
+        over.send(&[0; 65]);
+        assert_eq!((over.close_reason(), over.held()), (Some(&CloseReason::OverMemory), 0));
     }
 
     #[test]

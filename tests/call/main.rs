@@ -6,6 +6,7 @@
 mod support;
 
 mod datagrams;
+mod encoding;
 mod failures;
 mod framings;
 mod options;

@@ -3,6 +3,7 @@
 #![cfg(feature = "load")]
 #![allow(clippy::unwrap_used, reason = "a test says with a panic what went wrong")]
 
+mod http;
 mod plans;
 mod servers;
 mod smoke;

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod http;
 mod limits;
 mod options;
 mod runs;

@@ -6,7 +6,7 @@ use crate::support::*;
 const REFUSED: &[(&[&str], i32, &[&str])] = &[
     (&[], 2, &["<URL>"]),
     (&["https://h:1"], 2, &["'https://h:1'", "TLS"]),
-    (&["http://h:1"], 2, &["'http://h:1'", "not spoken yet"]),
+    (&["http://u:p@h:1"], 2, &["'http://u:p@h:1'", "Authorization"]),
     (&["tcp://h:1", "-r", "0"], 2, &["'0'", "10k:50k"]),
     (&["tcp://h:1", "-d", "10"], 2, &["'10'", "250ms"]),
     (&["udp://h:1", "--lifetime", "1s"], 2, &["'--lifetime'", "udp://h:1", "oneloop load --help"]),

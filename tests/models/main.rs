@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod clock;
 mod drain;
 mod drain_load;
 mod panics;
@@ -15,6 +16,7 @@ mod room;
 mod times;
 mod udp;
 mod unix;
+mod unixgram;
 
 use support::Server;
 

@@ -1,7 +1,8 @@
 //! What is logged, and when nothing is.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::Shutdown;
+use std::time::Instant;
 
 use rustix::process::Signal;
 
@@ -101,4 +102,63 @@ fn a_standard_error_that_nobody_reads_does_not_stall_the_loop() {
         exchange(&mut server.connect(), b"x", b"x");
     }
     assert_eq!(server.stop().status.code(), Some(0));
+}
+
+/// What is behind `name=` in a line.
+fn number(line: &str, name: &str) -> u64 {
+    let (_, rest) = line.split_once(&format!(" {name}=")).unwrap_or_else(|| panic!("no {name} in {line}"));
+    rest.split(' ').next().unwrap().parse().unwrap()
+}
+
+/// One line says how many it stands for.
+#[test]
+fn warnings_that_repeat_are_folded_into_one_a_second_that_says_how_many_were_suppressed() {
+    let server = Server::start(&["--framing=len32", "--max-frame=10"]);
+    let (begin, mut sent) = (Instant::now(), 0);
+    let last = loop {
+        for _ in 0..100 {
+            let mut client = server.connect();
+            client.write_all(&[0xff; 4]).unwrap();
+            let _ = client.read(&mut [0; 1]);
+            sent += 1;
+        }
+        let log = server.log();
+        if let Some(line) =
+            log.lines().find(|line| line.contains("protocol error=") && !line.ends_with("suppressed=0"))
+        {
+            break line.to_owned();
+        }
+        assert!(begin.elapsed() < PATIENCE, "nothing is folded: {log}");
+    };
+    let seconds = begin.elapsed().as_secs();
+    let ended = server.stop();
+    let lines: Vec<&str> = ended.stderr.lines().filter(|line| line.contains("protocol error=")).collect();
+    assert!(lines.len() as u64 <= seconds + 2, "{} lines in {seconds} s", lines.len());
+    let told: u64 = lines.iter().map(|line| 1 + number(line, "suppressed")).sum();
+    assert!(number(&last, "suppressed") >= 99 && told <= sent, "{told} of {sent}: {last}");
+}
+
+/// A client chooses the name of its own socket, and the bytes it sends: of neither may a terminal obey a byte.
+#[test]
+fn nothing_a_client_chooses_reaches_the_log_but_printable_ascii() {
+    let name = b"\x1b[31m\n\x07\x7f \xe2\x80\xae\xff".to_vec();
+    let path = std::env::temp_dir().join(format!("oneloop-log-{}", std::process::id()));
+    let listen = format!("--listen=unix:{}", path.display());
+    for model in ["loop", "threads"] {
+        let server = Server::start(&["-vv", "--framing=len32", "--model", model, &listen]);
+        server.wait_log("listening address=");
+        let bound = rustix::net::SocketAddrUnix::new_abstract_name(&name).unwrap();
+        let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+        rustix::net::bind(&socket, &bound).unwrap();
+        rustix::net::connect(&socket, &rustix::net::SocketAddrUnix::new(&path).unwrap()).unwrap();
+        (&socket).write_all(b"\xff\x1b[31m\r\n").unwrap();
+        let _ = (&socket).read(&mut [0; 1]);
+        drop(socket);
+        let line = server.wait_log("closed slot=");
+        let log = server.stop().stderr;
+        assert!(log.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')), "{}", log.escape_debug());
+        let shown = r"unix:@\x1b[31m\x0a\x07\x7f \xe2\x80\xae\xef\xbf\xbd ";
+        assert!(line.contains(shown), "{line}");
+        assert!(log.lines().all(|line| line.starts_with('[')), "{log}");
+    }
 }

@@ -56,6 +56,46 @@ fn ack_and_once_print_what_they_answer() {
 }
 
 #[test]
+fn with_an_encoding_text_is_printed_and_what_a_terminal_obeys_is_not() {
+    let server = Server::start(&["discard", "--print", "--encoding=gbk"]);
+    let mut client = server.connect();
+    let sender = client.local_addr().unwrap();
+    // The second and the third message begin in the middle of a character.
+    for (sent, shown) in [
+        (&b"\xc4\xe3\xba"[..], "你"),
+        (b"\xc3\n\x1b[31m\\\xc4", "好\\x0a\\x1b[31m\\x5c"),
+        (b"\xe3!\xff!", "你!\u{fffd}!"),
+    ] {
+        client.write_all(sent).unwrap();
+        assert_eq!(server.line(), format!("{sender} {shown}"));
+    }
+    // Half a character of another conversation is its own.
+    client.write_all(b"\xc4").unwrap();
+    let mut other = server.connect();
+    other.write_all(b"plain").unwrap();
+    assert_eq!(server.line(), format!("{} plain", other.local_addr().unwrap()));
+    client.write_all(b"\xe3").unwrap();
+    assert_eq!(server.line(), format!("{sender} 你"));
+}
+
+#[test]
+fn a_datagram_and_a_frame_are_texts_of_their_own() {
+    let server = Server::start(&["discard", "--print", "--encoding=utf-16be", "--framing=len16"]);
+    let mut client = server.connect();
+    let sender = client.local_addr().unwrap();
+    client.write_all(b"\0\x03\0a\0\0\x02\0b\0\0").unwrap();
+    for shown in ["a\u{fffd}", "b", ""] {
+        assert_eq!(server.line(), format!("{sender} {shown}"));
+    }
+    let server = Server::start(&["discard", "--print", "--encoding=gbk", "--listen", "udp://127.0.0.1:0"]);
+    let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    for (sent, shown) in [(&b"\xc4"[..], "\u{fffd}"), (b"\xe3\xba", "愫"), (b"", "")] {
+        client.send_to(sent, server.address()).unwrap();
+        assert_eq!(server.line(), format!("{} {shown}", client.local_addr().unwrap()));
+    }
+}
+
+#[test]
 fn without_print_nothing_is_printed() {
     let server = Server::start(&["discard"]);
     server.connect().write_all(b"x").unwrap();

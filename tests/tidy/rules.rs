@@ -19,8 +19,14 @@ const PLACES: &[(&str, &[&str])] = &[
     ("print!", &["cli/"]),
     ("eprintln!", &["cli/"]),
     ("eprint!", &["cli/"]),
-    ("Instant::now", &["reactor/", "models/", "client/", "load/", "hold/", "cli/", "lab/", "testing/"]),
-    ("SystemTime::now", &["reactor/", "models/", "client/", "load/", "hold/", "cli/", "lab/", "testing/"]),
+    (
+        "Instant::now",
+        &["reactor/", "models/", "client/", "load/", "hold/", "cli/", "lab/", "audit/", "testing/"],
+    ),
+    (
+        "SystemTime::now",
+        &["reactor/", "models/", "client/", "load/", "hold/", "cli/", "lab/", "audit/", "testing/"],
+    ),
 ];
 
 /// Words used where they do not belong.

@@ -5,8 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::units;
-use crate::codec::Framing;
+use super::super::{text, units};
+use crate::codec::{Framing, TextEncoding};
+use crate::os::multicast::Interface;
 use crate::os::resolve::Target;
 
 pub(in super::super) const ABOUT: &str = "\
@@ -26,7 +27,10 @@ Examples:
   oneloop call tcp://127.0.0.1:9999 Travis EDISON JOHN exit
   oneloop call udp://127.0.0.1:9999 Travis --retries 2 --timeout 500ms
   oneloop call unix:/run/my.sock --framing lines < messages.txt
-  oneloop call tcp://localhost:7000 --framing len32 --hex '00 ff 10'";
+  oneloop call tcp://localhost:7000 --framing len32 --hex '00 ff 10'
+  oneloop call udp://192.168.1.255:9999 --broadcast --timeout 1s 'who is there?'
+  oneloop call tcp://192.168.1.5:9999 --encoding gbk
+                                              each line typed is sent in GBK";
 
 pub(in super::super) const EXIT_CODES: &str = "\
 Units:
@@ -43,9 +47,10 @@ Exit codes:
 /// The arguments of `oneloop call`. Those that mean nothing by themselves have no default here.
 #[derive(Debug, clap::Args)]
 pub(in super::super) struct CallArgs {
-    /// Whom to call: tcp://HOST:PORT, udp://HOST:PORT, unix:PATH or unix:@NAME
+    /// Whom to call: tcp://HOST:PORT, udp://HOST:PORT, unix:PATH, unix:@NAME or unixgram:PATH
     ///
-    /// HOST is a name or a numeric address, IPv6 in brackets. The addresses of a name are tried in order.
+    /// HOST is a name or a numeric address, IPv6 in brackets. The addresses of a name are tried in order. Over UDP HOST may be
+    /// a numeric multicast group: then each answer within --timeout is printed behind the address it came from.
     #[arg(value_name = "URL", value_parser = target)]
     pub(super) url: Target,
 
@@ -60,6 +65,13 @@ pub(in super::super) struct CallArgs {
     /// Messages are hexadecimal digits, with blanks as you like, and replies are printed so, one line each
     #[arg(long)]
     pub(super) hex: bool,
+
+    /// Messages are sent in this encoding instead of as they are, and replies are text in it; not with --hex
+    ///
+    /// Any label of the WHATWG Encoding Standard that can be sent: utf-8, gbk, gb18030, big5, shift_jis, euc-kr, iso-8859-1,
+    /// windows-1252 and others. What is typed, given or in the file must be UTF-8.
+    #[arg(long, value_name = "NAME", value_parser = text::encoding, allow_hyphen_values = true, conflicts_with = "hex")]
+    pub(super) encoding: Option<TextEncoding>,
 
     /// Wait for no replies, for servers that send none; what arrives is printed all the same
     #[arg(long)]
@@ -81,6 +93,20 @@ pub(in super::super) struct CallArgs {
     #[arg(long, value_name = "ADDR", value_parser = local, allow_hyphen_values = true)]
     pub(super) bind: Option<SocketAddr>,
 
+    /// Let the address be that of every host of a network; udp on IPv4 only
+    ///
+    /// Each answer that arrives within --timeout is printed behind the address it came from.
+    #[arg(long)]
+    pub(super) broadcast: bool,
+
+    /// How many networks a datagram to a group may cross, 0 being this machine; multicast only [default: 1]
+    #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
+    pub(super) multicast_ttl: Option<u8>,
+
+    /// The interface a datagram to a group leaves by: its address for IPv4, its name or number for IPv6; multicast only [default: as the routes say]
+    #[arg(long, value_name = "IF", value_parser = interface, allow_hyphen_values = true)]
+    pub(super) multicast_if: Option<Interface>,
+
     /// How often a datagram without reply is sent again, each time after --timeout; udp only [default: 0]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(..=1000), allow_hyphen_values = true)]
     #[arg(conflicts_with = "no_reply")]
@@ -98,6 +124,10 @@ pub(in super::super) struct CallArgs {
     /// How long the lookup of a name may take, and then each address
     #[arg(long, value_name = "TIME", value_parser = limit, allow_hyphen_values = true, default_value = "5s", help_heading = "Times")]
     pub(super) connect_timeout: Duration,
+}
+
+fn interface(text: &str) -> Result<Interface, String> {
+    text.parse().map_err(str::to_owned)
 }
 
 fn target(text: &str) -> Result<Target, String> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use memchr::memchr;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::hex;
+use super::form::Form;
 use super::length::Length;
 use super::stop::Stop;
 use crate::attempt::{Attempt, attempt};
@@ -56,7 +56,7 @@ impl Messages {
 }
 
 /// The content of a file as one message.
-pub(super) fn read_file(path: &Path, mut length: Length) -> Result<Vec<u8>, Stop> {
+pub(super) fn read_file(path: &Path, mut length: Length, form: Form) -> Result<Vec<u8>, Stop> {
     let name = path.display();
     let fail = |error| Stop::failed(format!("cannot read '{name}': {error}"));
     let file = File::open(path).map_err(fail)?;
@@ -67,10 +67,7 @@ pub(super) fn read_file(path: &Path, mut length: Length) -> Result<Vec<u8>, Stop
         length.check().map_err(|why| Stop::failed(format!("'{name}' is {why}")))?;
         start = content.len();
     }
-    if !length.hex {
-        return Ok(content);
-    }
-    hex::parse(&content).map_err(|why| Stop::failed(format!("'{name}': {why}")))
+    form.parse(content).map_err(|why| Stop::failed(format!("'{name}': {why}")))
 }
 
 /// The lines of standard input, read without waiting, so that the connection can be watched meanwhile.
@@ -84,6 +81,7 @@ pub(super) struct Lines {
     number: u64,
     /// Of the first `scanned` bytes.
     length: Length,
+    form: Form,
     /// An empty line is no message.
     skip_empty: bool,
     /// Whether somebody types, who is shown a prompt, and whether it stands there.
@@ -92,7 +90,7 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(length: Length, skip_empty: bool) -> Self {
+    pub(super) fn new(length: Length, form: Form, skip_empty: bool) -> Self {
         let input = io::stdin();
         let typed = input.is_terminal();
         let buffer = Vec::new();
@@ -103,6 +101,7 @@ impl Lines {
             ended: false,
             number: 0,
             length,
+            form,
             skip_empty,
             typed,
             prompted: false,
@@ -116,7 +115,7 @@ impl Lines {
             self.number += 1;
             let number = self.number;
             let fail = |why| Stop::failed(format!("line {number} of standard input: {why}"));
-            let message = if self.length.hex { hex::parse(&line).map_err(fail)? } else { line };
+            let message = self.form.parse(line).map_err(fail)?;
             if !(self.skip_empty && message.is_empty()) {
                 return Ok(Some(message));
             }
@@ -227,7 +226,7 @@ mod tests {
     use super::*;
 
     fn lines(text: &[u8], ended: bool, skip_empty: bool) -> Vec<Vec<u8>> {
-        let mut lines = Lines::new(Length::new(MAX_MESSAGE, false), skip_empty);
+        let mut lines = Lines::new(Length::new(MAX_MESSAGE, false), Form::Bytes, skip_empty);
         lines.ended = ended;
         let mut found = Vec::new();
         // Byte by byte, so that nothing depends on how much was read at once.
@@ -257,7 +256,7 @@ mod tests {
 
     #[test]
     fn bad_digits_name_their_line() {
-        let mut lines = Lines::new(Length::new(MAX_MESSAGE, true), true);
+        let mut lines = Lines::new(Length::new(MAX_MESSAGE, true), Form::Hex, true);
         lines.buffer.extend_from_slice(b"00 ff\n\nxy\n");
         assert_eq!(lines.next().unwrap(), Some(vec![0, 255]));
         let Err(Stop::Failed(failure)) = lines.next() else { panic!("it is no number") };

@@ -3,8 +3,10 @@
 mod args;
 mod conversation;
 mod datagrams;
+mod form;
 mod hex;
 mod length;
+mod many;
 mod messages;
 mod printer;
 mod stop;
@@ -20,14 +22,18 @@ use std::time::Duration;
 
 use self::conversation::{Exchange, converse};
 use self::datagrams::Datagrams;
+use self::form::Form;
 use self::length::Length;
+use self::many::Many;
 use self::messages::{Lines, MAX_MESSAGE, Messages, read_file};
 use self::printer::Printer;
 use self::stop::Stop;
 use self::stream::Stream;
 use super::exit::{Exit, Failure};
-use crate::client::{Client, Codec, ConnectOptions, DatagramClient, MAX_DATAGRAM};
+use super::text::check_sending;
+use crate::client::{Client, Codec, ConnectOptions, DatagramClient, MAX_DATAGRAM, ManyClient};
 use crate::codec::{DEFAULT_MAX_FRAME, Framing};
+use crate::os::multicast::Sending;
 use crate::os::resolve::Target;
 
 /// How long a server may take to speak first.
@@ -39,12 +45,14 @@ pub(super) struct Options {
     source: Source,
     framing: Framing,
     max_frame: usize,
-    hex: bool,
+    form: Form,
     no_reply: bool,
     retries: u32,
     greeting: Duration,
     timeout: Duration,
     connect: ConnectOptions,
+    /// Many are asked at once.
+    many: Option<Sending>,
 }
 
 /// Where messages come from.
@@ -61,22 +69,26 @@ impl Options {
     /// Arguments that cannot be kept together: which, why, and what would be accepted.
     pub(super) fn from_args(args: CallArgs) -> Result<Self, String> {
         check_target(&args)?;
+        let many = many::asked(&args)?;
         check_framing(&args)?;
+        check_sending(args.encoding, "call")?;
+        let form = Form::of(&args);
         let source = match args.file {
             Some(path) => Source::File(path),
             None if args.messages.is_empty() => Source::StandardInput,
-            None => Source::Arguments(messages(args.messages, args.hex)?),
+            None => Source::Arguments(messages(args.messages, form)?),
         };
         let options = Self {
             source,
             framing: args.framing,
             max_frame: args.max_frame.unwrap_or(DEFAULT_MAX_FRAME),
-            hex: args.hex,
+            form,
             no_reply: args.no_reply,
             retries: args.retries.unwrap_or(0),
             greeting: args.greeting.unwrap_or(GREETING),
             timeout: args.timeout,
             connect: ConnectOptions { limit: args.connect_timeout, bind: args.bind },
+            many,
             target: args.url,
         };
         if let Source::Arguments(messages) = &options.source {
@@ -124,17 +136,23 @@ impl Options {
 
     /// For the reading of one message. Where nothing frames it, its only limit is that it is kept in memory.
     fn length(&self) -> Length {
-        Length::new(if self.is_raw() { MAX_MESSAGE } else { self.max_frame }, self.hex)
+        let max = match self.form {
+            // As it is typed it may be longer than as it is sent, and is checked again then.
+            Form::Text(_) => MAX_MESSAGE,
+            _ if self.is_raw() => MAX_MESSAGE,
+            _ => self.max_frame,
+        };
+        Length::new(max, self.form == Form::Hex)
     }
 
     fn messages(&mut self) -> Result<Messages, Stop> {
         match std::mem::replace(&mut self.source, Source::StandardInput) {
             Source::Arguments(messages) => Ok(Messages::given(messages)),
             Source::StandardInput => {
-                Ok(Messages::Typed(Lines::new(self.length(), self.sends_nothing_for_empty())))
+                Ok(Messages::Typed(Lines::new(self.length(), self.form, self.sends_nothing_for_empty())))
             }
             Source::File(path) => {
-                let content = read_file(&path, self.length())?;
+                let content = read_file(&path, self.length(), self.form)?;
                 if content.is_empty() && self.sends_nothing_for_empty() {
                     return Err(Stop::failed(format!(
                         "'{}' is empty, so that '--framing raw' would send nothing",
@@ -160,16 +178,18 @@ pub(super) fn run(options: Options) -> Result<Exit, Failure> {
 
 fn call(mut options: Options) -> Result<(), Stop> {
     let mut messages = options.messages()?;
-    let mut server: Box<dyn Exchange> = if options.target.is_datagram() {
+    let mut server: Box<dyn Exchange> = if let Some(sending) = &options.many {
+        Box::new(Many::new(ManyClient::open(&options.target, &options.connect, sending)?, &options))
+    } else if options.target.is_datagram() {
         Box::new(Datagrams::new(DatagramClient::connect(&options.target, &options.connect)?, &options))
     } else {
         let client = Client::connect_boxed(&options.target, options.codec(), &options.connect)?;
         Box::new(Stream::new(client, &options))
     };
-    let mut out = Printer::new(io::stdout().lock(), options.hex);
+    let mut out = Printer::new(io::stdout().lock(), options.form);
     let outcome = converse(server.as_mut(), &mut messages, &mut out);
     // A reply that was cut off is a line of its own as well.
-    outcome.and(out.end())
+    outcome.and(out.finish())
 }
 
 /// Options that this kind of address cannot keep.
@@ -177,14 +197,17 @@ fn check_target(args: &CallArgs) -> Result<(), String> {
     let url = &args.url;
     let refuse = |option: &str, why: &str| Err(format!("'{option}' cannot be used with '{url}': {why}"));
     match url {
-        Target::Udp(_) => {
+        Target::Unixgram(_) if args.bind.is_some() => {
+            return refuse("--bind", "a Unix socket has no local IP address; leave the option out");
+        }
+        Target::Udp(_) | Target::Unixgram(_) => {
             let none = "a datagram is a message already, and has its own limit; leave the option out";
             if args.framing != Framing::Raw {
                 return refuse(&format!("--framing {}", args.framing), none);
             } else if args.max_frame.is_some() {
                 return refuse("--max-frame", none);
             } else if args.greeting.is_some_and(|greeting| !greeting.is_zero()) {
-                return refuse("--greeting", "nobody speaks first over UDP; leave the option out");
+                return refuse("--greeting", "nobody speaks first in datagrams; leave the option out");
             }
         }
         _ if args.retries.is_some() => {
@@ -217,13 +240,11 @@ fn check_framing(args: &CallArgs) -> Result<(), String> {
     }
 }
 
-fn messages(given: Vec<OsString>, hex: bool) -> Result<Vec<Vec<u8>>, String> {
+fn messages(given: Vec<OsString>, form: Form) -> Result<Vec<Vec<u8>>, String> {
     let read = |message: OsString| {
         let message = message.into_vec();
-        if !hex {
-            return Ok(message);
-        }
-        hex::parse(&message).map_err(|why| format!("the message '{}': {why}", shortened(&message)))
+        let shown = shortened(&message);
+        form.parse(message).map_err(|why| format!("the message '{shown}': {why}"))
     };
     given.into_iter().map(read).collect()
 }
@@ -256,7 +277,7 @@ mod tests {
         assert_eq!((options.greeting, options.timeout), (Duration::from_millis(200), secs(5)));
         assert_eq!(options.connect, ConnectOptions { limit: secs(5), bind: None });
         assert_eq!((options.retries, options.max_frame), (0, DEFAULT_MAX_FRAME));
-        assert!(options.is_raw() && !options.hex && !options.no_reply);
+        assert!(options.is_raw() && options.form == Form::Bytes && !options.no_reply);
         assert!(matches!(options.source, Source::Arguments(all) if all == [b"a"]));
     }
 
@@ -304,6 +325,24 @@ mod tests {
             (&["tcp://h:1", "--hex", "0"], "'0': it has an odd number"),
             (&["tcp://h:1", "--file=f", "a"], "--file"),
             (&["udp://h:1", "--retries=1", "--no-reply"], "--no-reply"),
+            (&["tcp://h:1", "--encoding=klingon"], "gb18030"),
+            (&["tcp://h:1", "--broadcast"], "call udp://"),
+            (&["unix:/a", "--broadcast"], "call udp://"),
+            (&["unixgram:/a", "--broadcast"], "call udp://"),
+            (&["unixgram:/a", "--bind=127.0.0.1"], "--bind"),
+            (&["unixgram:/a", "--framing=lines"], "'--framing lines'"),
+            (&["unixgram:"], "no path"),
+            (&["udp://[::1]:1", "--broadcast"], "[ff02::1]"),
+            (&["udp://239.0.0.1:1", "--broadcast"], "needs no permission"),
+            (&["udp://10.0.0.1:1", "--multicast-ttl=2"], "--multicast-ttl"),
+            (&["tcp://h:1", "--multicast-if=10.0.0.1"], "--multicast-if"),
+            (&["udp://239.0.0.1:1", "--multicast-if=eth0"], "'--multicast-if eth0'"),
+            (&["udp://[ff02::1]:1", "--multicast-if=10.0.0.1"], "name or number"),
+            (&["udp://239.0.0.1:1", "--multicast-if=a/b"], "10.0.0.1, eth0 or 2"),
+            (&["udp://239.0.0.1:1", "--multicast-ttl=256"], "256"),
+            (&["tcp://h:1", "--encoding=utf-16le"], "read and not written"),
+            (&["tcp://h:1", "--encoding=gbk", "--hex"], "--hex"),
+            (&["tcp://h:1", "--encoding=gbk", "a😀"], "the message 'a😀': gbk does not have"),
         ] {
             let error = parse(arguments).err().unwrap();
             assert!(error.contains(expected), "{expected}: {error}");

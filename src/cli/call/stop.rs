@@ -56,6 +56,10 @@ impl From<ClientError> for Stop {
                 let message = format!("'--bind' has the wrong family: {error}; name an address of the other");
                 return Self::Failed(Failure::usage_of("call")(message));
             }
+            ClientErrorKind::Broadcast => {
+                let message = format!("{error}; --broadcast says that this is wanted");
+                return Self::Failed(Failure::usage_of("call")(message));
+            }
             _ => "",
         };
         Self::failed(format!("{error}{hint}"))

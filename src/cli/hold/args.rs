@@ -118,7 +118,8 @@ pub(super) enum CloseName {
 fn target(text: &str) -> Result<Target, String> {
     let target = text.parse::<Target>().map_err(|error| error.why().to_owned())?;
     if target.is_datagram() {
-        return Err("UDP has no connections that could be held; use tcp:// or unix:".to_owned());
+        let what = if matches!(target, Target::Udp(_)) { "UDP has" } else { "datagrams have" };
+        return Err(format!("{what} no connections that could be held; use tcp:// or unix:"));
     }
     Ok(target)
 }

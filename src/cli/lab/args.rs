@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
+use super::super::audit::{self, AuditArgs};
 use super::super::units;
 
 pub(in super::super) const ABOUT: &str = "\
@@ -51,6 +52,10 @@ pub(super) enum LabCommand {
     Show(ShowArgs),
     /// Compare the JSON of two runs: two machines, or two kernels
     Diff(DiffArgs),
+    /// Find out whether a load generator tells what users would have had
+    #[command(long_about = audit::ABOUT)]
+    #[command(after_help = audit::EXAMPLES, after_long_help = format!("{}\n\n{}", audit::EXAMPLES, audit::EXIT_CODES))]
+    Audit(Box<AuditArgs>),
     /// Write the pages of docs/lab
     #[command(hide = true)]
     Docs {

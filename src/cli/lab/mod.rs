@@ -14,11 +14,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use log::LevelFilter;
+
 pub(super) use self::args::{ABOUT, EXAMPLES, EXIT_CODES, LabArgs, OneArgs};
 use self::args::{DiffArgs, LabCommand, RunArgs};
 pub(super) use self::child::COMMAND as ONE;
 use self::child::{Record, carry_out};
 use self::document::{Document, Host};
+use super::audit;
 use super::exit::{Exit, Failure};
 pub(super) use crate::lab::tools::helper::COMMAND as HELPER;
 use crate::lab::tools::namespace;
@@ -31,7 +34,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// An unknown experiment, a file that cannot be read, a standard output that cannot be written.
-pub(super) fn run(args: LabArgs) -> Result<Exit, Failure> {
+pub(super) fn run(args: LabArgs, level: LevelFilter) -> Result<Exit, Failure> {
     match args.command.unwrap_or(LabCommand::List) {
         LabCommand::List => print(&text::list(), Exit::Done),
         LabCommand::Show(show) => {
@@ -39,6 +42,7 @@ pub(super) fn run(args: LabArgs) -> Result<Exit, Failure> {
             print(&text::explanation(&entry, show.source), Exit::Done)
         }
         LabCommand::Diff(files) => compare(&files),
+        LabCommand::Audit(args) => audit::run(&args, level),
         LabCommand::Docs { folder } => docs::write(&folder)
             .map(|()| Exit::Done)
             .map_err(|error| could_not(format!("cannot write to {}: {error}", folder.display()))),

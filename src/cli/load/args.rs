@@ -8,8 +8,9 @@ use clap::ValueEnum;
 
 use super::super::{sources, units};
 use crate::codec::Framing;
+use crate::http::{Field, Url, is_method};
 use crate::load::{Close, Expectation, Profile, Protocol, Sources};
-use crate::os::resolve::Target;
+use crate::os::resolve::{Host, Target};
 
 /// Bytes of one message: it is kept in memory once for each that is under way.
 pub(super) const MAX_SIZE: usize = 16 << 20;
@@ -33,6 +34,7 @@ Examples:
   oneloop load tcp://127.0.0.1:9999 --find 'p99<5ms' --fail-if 'errors>0'
                                               the highest rate that holds it
   oneloop load unix:/run/my.sock --protocol greet --framing lines --send Travis
+  oneloop load http://127.0.0.1:8080/ -c 1k -r 20k -H 'Accept: text/html'
   oneloop load tcp://127.0.0.1:9999 --json | jq .latency_us.corrected.p99";
 
 pub(in super::super) const EXIT_CODES: &str = "\
@@ -55,12 +57,13 @@ Exit codes:
 /// The arguments of `oneloop load`. Those that mean nothing by themselves have no default here.
 #[derive(Debug, clap::Args)]
 pub(in super::super) struct LoadArgs {
-    /// Where to connect: tcp://HOST:PORT, udp://HOST:PORT, unix:PATH or unix:@NAME; connections take turns on several
+    /// Where to connect: tcp://HOST:PORT, udp://HOST:PORT, unix:PATH, unix:@NAME, or what to ask for: http://HOST[:PORT]/PATH;
+    /// connections take turns on several
     ///
     /// HOST is a name or a numeric address, IPv6 in brackets. Names are looked up before the clock starts. Of a name
     /// with several addresses the first that takes a connection is used.
     #[arg(value_name = "URL", required = true, value_parser = target)]
-    pub(super) urls: Vec<Target>,
+    pub(super) urls: Vec<LoadUrl>,
 
     /// Connections, or UDP sockets, open at once
     #[arg(short, long, value_name = "COUNT", value_parser = units::count, allow_hyphen_values = true, default_value = "100")]
@@ -116,7 +119,23 @@ pub(in super::super) struct LoadArgs {
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, help_heading = "Messages")]
     pub(super) banner: Option<OsString>,
 
-    /// Do not compare what comes back with what should
+    /// The method of each request; http only [default: GET; POST with --body]
+    #[arg(short = 'X', long, value_name = "METHOD", value_parser = method, help_heading = "HTTP")]
+    pub(super) method: Option<String>,
+
+    /// Send this header with each request; may be given several times; http only
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = field, allow_hyphen_values = true, help_heading = "HTTP")]
+    pub(super) headers: Vec<Field>,
+
+    /// Send this as the body of each request: TEXT as it is, or the content of a file as @FILE; http only
+    #[arg(long, value_name = "TEXT|@FILE", allow_hyphen_values = true, help_heading = "HTTP")]
+    pub(super) body: Option<OsString>,
+
+    /// Make a connection for each request; http only
+    #[arg(long, help_heading = "HTTP")]
+    pub(super) no_keep_alive: bool,
+
+    /// Do not compare what comes back with what should; http: take any status for an answer, not 2xx only
     #[arg(long, help_heading = "Messages")]
     pub(super) no_verify: bool,
 
@@ -163,7 +182,7 @@ pub(in super::super) struct LoadArgs {
     ///
     /// p50, p99.9 and so on, min, mean and max are of corrected latency; service.p99 counts from the actual send,
     /// connect.p99 is of connecting; p999 is p99.9. Besides: rate (answered per second), errors, errors.KIND (refused,
-    /// reset, timeout, address_exhausted, descriptor_limit, truncated, mismatch, other), loss (a count, or with % of
+    /// reset, timeout, address_exhausted, descriptor_limit, truncated, mismatch, status, other), loss (a count, or with % of
     /// the datagrams sent), mismatches, unanswered.
     #[arg(long, value_name = "CONDITION", allow_hyphen_values = true, help_heading = "Expectations")]
     pub(super) fail_if: Vec<Expectation>,
@@ -190,6 +209,13 @@ pub(in super::super) struct LoadArgs {
     /// Draw latency by percentile into this file, an SVG
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) plot: Option<PathBuf>,
+}
+
+/// Where to connect, and for http:// what to ask for there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LoadUrl {
+    pub(super) target: Target,
+    pub(super) http: Option<Url>,
 }
 
 /// What the target does with a message.
@@ -243,18 +269,35 @@ impl CloseName {
     }
 }
 
-fn target(text: &str) -> Result<Target, String> {
+fn target(text: &str) -> Result<LoadUrl, String> {
     match text.split_once("://") {
         Some(("http", _)) => {
-            Err("HTTP is not spoken yet; tcp://HOST:PORT measures a server that echoes or greets".to_owned())
+            let url = text.parse::<Url>().map_err(|error| error.to_string())?;
+            let target = Target::Tcp(Host { name: url.host().to_owned(), port: url.port() });
+            Ok(LoadUrl { target, http: Some(url) })
         }
         Some(("https" | "tls" | "wss", _)) => {
-            Err("TLS is not spoken here, its cost would be measured instead of the target's; write tcp://HOST:PORT \
+            Err("TLS is not spoken here, its cost would be measured instead of the target's; write http:// or tcp:// \
                  and let the target, or a proxy on its side, do without"
                 .to_owned())
         }
-        _ => text.parse::<Target>().map_err(|error| error.why().to_owned()),
+        _ => {
+            let target = text.parse::<Target>().map_err(|error| error.why().to_owned())?;
+            Ok(LoadUrl { target, http: None })
+        }
     }
+}
+
+fn method(text: &str) -> Result<String, String> {
+    if is_method(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a method, as in GET, HEAD, POST or DELETE; not CONNECT".to_owned())
+    }
+}
+
+fn field(text: &str) -> Result<Field, String> {
+    text.parse::<Field>().map_err(|error| error.to_string())
 }
 
 /// `50k`, or `10k:50k`.
@@ -298,7 +341,7 @@ mod tests {
     #[test]
     fn schemes_that_are_not_spoken_are_refused_with_the_reason() {
         for (text, expected) in [
-            ("http://h:1", "not spoken yet"),
+            ("http://u:p@h:1", "Authorization"),
             ("https://h:1", "TLS is not spoken"),
             ("ftp://h:1", "tcp://HOST:PORT"),
             ("h:1", "no scheme"),

@@ -3,6 +3,7 @@
 use std::thread;
 
 use super::args::{CloseName, LoadArgs, ProtocolName};
+use super::http;
 use crate::codec::Framing;
 use crate::load::{Expectation, Metric, Times};
 use crate::os::resolve::Target;
@@ -12,7 +13,8 @@ use crate::os::resolve::Target;
 /// # Errors
 /// What, why, and what would be accepted.
 pub(super) fn check(args: &LoadArgs) -> Result<(), String> {
-    args.urls.iter().try_for_each(|url| check_target(args, url))?;
+    args.urls.iter().try_for_each(|url| check_target(args, &url.target))?;
+    http::check(args)?;
     check_protocol(args)?;
     check_arrival(args)?;
     check_crowd(args)?;
@@ -23,16 +25,16 @@ pub(super) fn check(args: &LoadArgs) -> Result<(), String> {
 
 /// Whether every target is a datagram socket.
 pub(super) fn is_all_udp(args: &LoadArgs) -> bool {
-    args.urls.iter().all(Target::is_datagram)
+    args.urls.iter().all(|url| url.target.is_datagram())
 }
 
 /// Whether any target is a datagram socket.
 pub(super) fn has_udp(args: &LoadArgs) -> bool {
-    args.urls.iter().any(Target::is_datagram)
+    args.urls.iter().any(|url| url.target.is_datagram())
 }
 
 /// Refuses the first option that is given and means nothing with `with`.
-fn refuse_given(with: &str, options: &[(&str, bool, &str)]) -> Result<(), String> {
+pub(super) fn refuse_given(with: &str, options: &[(&str, bool, &str)]) -> Result<(), String> {
     for (option, given, why) in options {
         if *given {
             return Err(format!("'{option}' cannot be used with '{with}': {why}"));
@@ -46,6 +48,12 @@ fn check_target(args: &LoadArgs, url: &Target) -> Result<(), String> {
     let with = url.to_string();
     let resets = args.close == Some(CloseName::Rst);
     match url {
+        Target::Unixgram(_) => {
+            return Err(format!(
+                "'{with}' cannot be loaded: a Unix datagram waits for room in its receiver's queue instead of being lost, so that \
+                 the generator would measure its own waiting; load unix: or udp://"
+            ));
+        }
         Target::Udp(_) => {
             let framing = format!("--framing {}", args.framing);
             let no_end = "a datagram socket has no connection that ends; leave the option out";
@@ -155,7 +163,7 @@ fn check_protocol(args: &LoadArgs) -> Result<(), String> {
 }
 
 /// Whether the target says anything first. An empty banner is none.
-fn has_banner(args: &LoadArgs) -> bool {
+pub(super) fn has_banner(args: &LoadArgs) -> bool {
     args.banner.as_ref().is_some_and(|banner| !banner.is_empty())
 }
 
@@ -263,7 +271,7 @@ mod tests {
         for (arguments, expected) in [
             (&[][..], &["<URL>"][..]),
             (&["127.0.0.1:1"], &["'127.0.0.1:1'", "tcp://HOST:PORT"]),
-            (&["http://h:1"], &["'http://h:1'", "not spoken yet"]),
+            (&["http://h:0"], &["'http://h:0'", "1 to 65535"]),
             (&["https://h:1"], &["'https://h:1'", "TLS"]),
             (&["ws://h:1"], &["'ws://h:1'", "tcp://HOST:PORT"]),
             (&["tcp://h:0"], &["'tcp://h:0'", "port 0"]),

@@ -46,10 +46,11 @@ impl From<String> for Refusal {
 /// Finds out what is sent, and whether it can be.
 pub(super) fn content(args: &LoadArgs) -> Result<Content, Refusal> {
     let content = match &args.send {
-        Some(given) => Content::Fixed(given_bytes(given)?.into()),
+        Some(given) => Content::Fixed(not_empty(given_bytes("--send", given)?)?.into()),
         None => Content::Pattern(size(args)?),
     };
     match &content {
+        Content::Requests(_) => {}
         Content::Fixed(bytes) => check_fixed(args, bytes)?,
         Content::Pattern(size) => check_pattern(args, *size)?,
     }
@@ -69,15 +70,18 @@ pub(super) fn banner(args: &LoadArgs) -> Result<Arc<[u8]>, String> {
 }
 
 /// `@FILE`, `@@TEXT` for a text that begins with `@`, or `TEXT`.
-fn given_bytes(given: &OsString) -> Result<Vec<u8>, Refusal> {
-    let bytes = match given.as_bytes() {
+pub(super) fn given_bytes(option: &str, given: &OsString) -> Result<Vec<u8>, Refusal> {
+    Ok(match given.as_bytes() {
         [b'@', b'@', ..] => given.as_bytes()[1..].to_vec(),
-        [b'@', path @ ..] if !path.is_empty() => read(Path::new(&OsString::from_vec(path.to_vec())))?,
+        [b'@', path @ ..] if !path.is_empty() => read(option, Path::new(&OsString::from_vec(path.to_vec())))?,
         [b'@'] => {
-            return Err("'--send @' names no file; write @FILE, or @@ for the text @".to_owned().into());
+            return Err(format!("'{option} @' names no file; write @FILE, or @@ for the text @").into());
         }
         text => text.to_vec(),
-    };
+    })
+}
+
+fn not_empty(bytes: Vec<u8>) -> Result<Vec<u8>, Refusal> {
     if bytes.is_empty() {
         return Err("'--send' has no bytes, so that nothing could be answered; give at least one"
             .to_owned()
@@ -86,13 +90,13 @@ fn given_bytes(given: &OsString) -> Result<Vec<u8>, Refusal> {
     Ok(bytes)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
+fn read(option: &str, path: &Path) -> Result<Vec<u8>, Refusal> {
     let fail = |error| Refusal::Unreadable(format!("cannot read '{}': {error}", path.display()));
     let mut bytes = Vec::new();
     // One more than is allowed tells a file that is too long; it may have no end.
     File::open(path).map_err(fail)?.take(MAX_SIZE as u64 + 1).read_to_end(&mut bytes).map_err(fail)?;
     if bytes.len() > MAX_SIZE {
-        return Err(format!("'--send @{}' is longer than a message may be, 16MiB", path.display()).into());
+        return Err(format!("'{option} @{}' is longer than a message may be, 16MiB", path.display()).into());
     }
     Ok(bytes)
 }

@@ -14,7 +14,7 @@ use super::text::targets;
 use super::{Watch, could_not};
 use crate::address::Address;
 use crate::cli::exit::{Exit, Failure};
-use crate::load::{self, Arrival, Found, Judgement, Plan, Profile, Report, Verdict, judge, search};
+use crate::load::{self, Arrival, Content, Found, Judgement, Plan, Profile, Report, Verdict, judge, search};
 
 /// One rate that was tried.
 struct Step {
@@ -94,10 +94,20 @@ fn title(options: &Options, find: &Find) -> String {
     format!(
         "find {}   {}   {} connections   {} for each rate{warmup}",
         find.goal,
-        targets(&plan.targets),
+        named(plan),
         count(plan.connections as u64),
         duration(plan.duration.unwrap_or_default())
     )
+}
+
+/// Where the requests go: what is asked for, where that is more than an address.
+fn named(plan: &Plan) -> String {
+    match &plan.exchange.content {
+        Content::Requests(requests) => {
+            requests.iter().map(|request| request.url.as_str()).collect::<Vec<_>>().join(" ")
+        }
+        Content::Pattern(_) | Content::Fixed(_) => targets(&plan.targets),
+    }
 }
 
 impl Step {

@@ -9,7 +9,7 @@ use super::host::Host;
 use super::text::targets;
 use crate::address::Address;
 use crate::histogram::Nanos;
-use crate::load::{Arrival, Connections, ErrorKind, Errors, Generator, Report, Second, Udp, Verdict};
+use crate::load::{Arrival, Connections, ErrorKind, Errors, Generator, Http, Report, Second, Udp, Verdict};
 
 /// The object of `--json`, in one line.
 pub(super) fn report(report: &Report, checked: &[Checked]) -> String {
@@ -50,6 +50,7 @@ struct Document {
     errors: Kinds,
     error_examples: Vec<Example>,
     udp: Option<Datagrams>,
+    http: Option<Answers>,
     generator: Spent,
     verdict: &'static str,
     verdict_why: Option<String>,
@@ -92,6 +93,7 @@ impl Document {
             errors: kinds(&report.errors),
             error_examples: report.examples.iter().map(example).collect(),
             udp: report.udp.as_ref().map(Datagrams::of),
+            http: report.http.as_ref().map(Answers::of),
             generator: Spent::of(&report.generator, report),
             verdict,
             verdict_why: why,
@@ -231,6 +233,19 @@ impl Datagrams {
 }
 
 #[derive(Debug, Serialize)]
+struct Answers {
+    urls: Vec<String>,
+    statuses: BTreeMap<String, u64>,
+}
+
+impl Answers {
+    fn of(http: &Http) -> Self {
+        let statuses = http.statuses.iter().map(|(status, count)| (status.to_string(), count)).collect();
+        Self { urls: http.urls.clone(), statuses }
+    }
+}
+
+#[derive(Debug, Serialize)]
 struct Spent {
     loops: usize,
     cpu_seconds: f64,
@@ -293,13 +308,14 @@ mod tests {
     use crate::load::sample;
 
     const MICROS: [&str; 8] = ["count", "max", "mean", "min", "p50", "p90", "p99", "p999"];
-    const KINDS: [&str; 8] = [
+    const KINDS: [&str; 9] = [
         "address_exhausted",
         "descriptor_limit",
         "mismatch",
         "other",
         "refused",
         "reset",
+        "status",
         "timeout",
         "truncated",
     ];
@@ -428,8 +444,17 @@ mod tests {
     }
 
     #[test]
+    fn statuses_are_counted_by_their_number() {
+        let value = parsed(&sample::http());
+        assert_eq!(value["http"]["statuses"], serde_json::json!({"200": 1_499_933, "503": 7}));
+        assert_eq!(value["http"]["urls"][0], "http://127.0.0.1:8080/page");
+    }
+
+    #[test]
     fn every_field_is_documented() {
-        let value = parsed(&sample::udp());
+        let mut value = parsed(&sample::udp());
+        value["http"] = parsed(&sample::http())["http"].take();
+        value["http"]["statuses"] = Value::Null;
         let second: Value = serde_json::from_str(&second(&sample::second(7, false))).unwrap();
         assert_documented(&value);
         assert_documented(&second);

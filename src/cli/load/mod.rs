@@ -7,6 +7,7 @@ mod content;
 mod find;
 mod hlog;
 mod host;
+mod http;
 mod interrupt;
 pub(super) mod json;
 pub(super) mod numbers;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::args::{CloseName, LoadArgs};
 use super::checks::{check, is_all_udp};
 use super::content::{Refusal, banner, content};
+use super::http;
 use crate::cli::exit::{Exit, Failure};
 use crate::load::{Arrival, Close, Exchange, Expectation, Plan};
 use crate::os::resolve::Target;
@@ -74,7 +75,7 @@ impl Options {
         Ok(Self {
             plan: plan(&args)?,
             find: args.find.map(|goal| Find { goal, first: args.rate.map_or(FIRST_RATE, |rate| rate.from) }),
-            targets: args.urls,
+            targets: args.urls.into_iter().map(|url| url.target).collect(),
             fail_if: args.fail_if,
             format,
             force: args.force,
@@ -103,13 +104,20 @@ fn plan(args: &LoadArgs) -> Result<Plan, Refusal> {
         sources: args.source,
         loops: args.loops,
         pin: args.pin,
-        exchange: Exchange {
-            protocol: args.protocol.meaning(),
-            framing: args.framing.clone(),
-            content: content(args)?,
-            banner: banner(args)?,
-        },
+        exchange: exchange(args)?,
         verify: !args.no_verify,
+    })
+}
+
+fn exchange(args: &LoadArgs) -> Result<Exchange, Refusal> {
+    if let Some(exchange) = http::exchange(args)? {
+        return Ok(exchange);
+    }
+    Ok(Exchange {
+        protocol: args.protocol.meaning(),
+        framing: args.framing.clone(),
+        content: content(args)?,
+        banner: banner(args)?,
     })
 }
 
@@ -209,7 +217,7 @@ mod tests {
             let content = parse(&["tcp://h:1", &format!("--send={given}")]).map(|o| o.plan.exchange.content);
             content.map(|content| match content {
                 Content::Fixed(bytes) => bytes.to_vec(),
-                Content::Pattern(_) => panic!("it is fixed"),
+                Content::Pattern(_) | Content::Requests(_) => panic!("it is fixed"),
             })
         };
         assert_eq!(sent("a b").unwrap(), b"a b");

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::ops::Range;
 
 use super::numbers::{count, rate, seconds};
-use super::text::{arrival, crowd, targets};
+use super::text::{arrival, crowd, named};
 use crate::histogram::Nanos;
 use crate::load::{Arrival, Report, Verdict};
 
@@ -66,7 +66,7 @@ pub(super) fn plot(report: &Report) -> String {
 }
 
 fn title(svg: &mut Svg, report: &Report) {
-    let name = targets(&report.targets);
+    let name = named(report);
     let name = match name.char_indices().nth(TITLE) {
         Some((end, _)) => format!("{}…", &name[..end]),
         None => name,

@@ -7,7 +7,7 @@ use super::checked::Checked;
 use super::numbers::{count, millis, quantile, rate, seconds, throughput};
 use crate::address::Address;
 use crate::histogram::Nanos;
-use crate::load::{Arrival, ErrorKind, Protocol, Report, Udp, Verdict};
+use crate::load::{Arrival, ErrorKind, Http, Protocol, Report, Udp, Verdict};
 
 /// Where what a row says begins, and where the remark behind it.
 const LABEL: usize = 13;
@@ -26,6 +26,9 @@ pub(super) fn report(report: &Report, protocol: Protocol, checked: &[Checked]) -
     page.0.push('\n');
     connections(&mut page, report);
     page.row("rate", &answered(report, protocol), &bytes(report, protocol));
+    if let Some(http) = &report.http {
+        page.row("status", &statuses(http), "");
+    }
     if is_answered(protocol) {
         latency(&mut page, report);
     }
@@ -49,9 +52,14 @@ pub(super) fn targets(targets: &[Address]) -> String {
     names.join(" ")
 }
 
+/// Targets as a report names them: what was asked for where that is more than an address.
+pub(super) fn named(report: &Report) -> String {
+    report.http.as_ref().map_or_else(|| targets(&report.targets), |http| http.urls.join(" "))
+}
+
 /// Whether a message has an answer, whose latency can be told.
 const fn is_answered(protocol: Protocol) -> bool {
-    matches!(protocol, Protocol::Echo | Protocol::Greet)
+    matches!(protocol, Protocol::Echo | Protocol::Greet | Protocol::Http { .. })
 }
 
 /// Lines that grow.
@@ -79,7 +87,7 @@ fn title(report: &Report) -> String {
     };
     format!(
         "load {}   {}   {}   {}{warmup}",
-        targets(&report.targets),
+        named(report),
         crowd(report),
         arrival(report),
         seconds(report.seconds)
@@ -158,8 +166,10 @@ fn bytes(report: &Report, protocol: Protocol) -> String {
     let moved = match protocol {
         Protocol::Source => format!("{} received", throughput(received)),
         Protocol::Discard => format!("{} sent", throughput(sent)),
-        Protocol::Echo | Protocol::Greet if is_even => format!("{} each way", throughput(sent)),
-        Protocol::Echo | Protocol::Greet => {
+        Protocol::Echo | Protocol::Greet | Protocol::Http { .. } if is_even => {
+            format!("{} each way", throughput(sent))
+        }
+        Protocol::Echo | Protocol::Greet | Protocol::Http { .. } => {
             format!("{} sent, {} received", throughput(sent), throughput(received))
         }
     };
@@ -167,8 +177,12 @@ fn bytes(report: &Report, protocol: Protocol) -> String {
         (_, _) if protocol == Protocol::Discard => String::new(),
         (0, 0) if report.requests == 0 => String::new(),
         (0, 0) => "   not verified".to_owned(),
+        (0, verified) if verified >= report.requests && report.http.is_some() => {
+            "   every length verified".to_owned()
+        }
         (0, verified) if verified >= report.requests => "   every byte verified".to_owned(),
         (0, verified) => format!("   {} of {} answers verified", count(verified), count(report.requests)),
+        (wrong, _) if report.http.is_some() => format!("   {} WRONG ANSWERS", count(wrong)),
         (wrong, _) => format!("   {} WRONG BYTES", count(wrong)),
     };
     moved + &verified
@@ -193,6 +207,13 @@ fn row_of(times: &Nanos) -> [String; 5] {
 
 fn columns([p50, p90, p99, p999, max]: [String; 5]) -> String {
     format!("{p50:>8}{p90:>7}{p99:>7}{p999:>7}{max:>7}")
+}
+
+/// `200 1,234   503 7`.
+fn statuses(http: &Http) -> String {
+    let each = http.statuses.iter().map(|(status, times)| format!("{status} {}", count(times)));
+    let all: Vec<String> = each.collect();
+    if all.is_empty() { "none".to_owned() } else { all.join("   ") }
 }
 
 fn datagrams(udp: &Udp, protocol: Protocol) -> String {
@@ -269,6 +290,9 @@ fn verdict(page: &mut Page, report: &Report, protocol: Protocol) {
         Verdict::Valid if report.mismatches > 0 => page.row("verdict", "VALID, the target is WRONG", ""),
         Verdict::Valid if report.requests == 0 && is_answered(protocol) => {
             page.row("verdict", "VALID, the target answered nothing", "");
+        }
+        Verdict::Valid if report.errors.of(ErrorKind::Status) > 0 => {
+            page.row("verdict", "VALID, but not every answer is a success (2xx)", "");
         }
         Verdict::Valid if has_kept_up => page.row("verdict", "VALID, the target kept up", ""),
         Verdict::Valid => page.row("verdict", "VALID, the target is the limit", ""),

@@ -226,7 +226,7 @@ pub(super) fn not_connected(shared: &Shared, number: u32, carry: Carry, error: C
     shared.ended.borrow_mut().push(Ended { number, carry, in_vain: true, hopeless });
 }
 
-fn note_broken(shared: &Shared, number: u32, failure: &Failure) {
+pub(super) fn note_broken(shared: &Shared, number: u32, failure: &Failure) {
     use rustix::io::Errno;
     let kind = match Errno::from_raw_os_error(failure.errno) {
         Errno::CONNRESET | Errno::PIPE => ErrorKind::Reset,

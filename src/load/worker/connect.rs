@@ -9,12 +9,13 @@ use crate::address::Address;
 use crate::kernel::Token;
 use crate::load::client::{Client, not_connected};
 use crate::load::datagram::Sender;
+use crate::load::http::HttpClient;
 use crate::load::opening::{Begin, untried};
-use crate::load::plan::Close;
+use crate::load::plan::{Close, Protocol as Target};
 use crate::load::shared::{Carry, Phase};
 use crate::os::datagrams::DatagramPort;
 use crate::os::dial::{Dial, dial};
-use crate::session::ConnectError;
+use crate::session::{ConnectError, Protocol};
 
 impl Worker {
     pub(super) fn take_ended(&mut self, now: u64) {
@@ -62,7 +63,10 @@ impl Worker {
         number: u32,
         carry: Carry,
     ) -> Result<Token, ConnectError> {
-        let client = Box::new(Client::new(&self.shared, number, carry));
+        let client: Box<dyn Protocol> = match self.orders.plan.exchange.protocol {
+            Target::Http { .. } => Box::new(HttpClient::new(&self.shared, number, carry)),
+            _ => Box::new(Client::new(&self.shared, number, carry)),
+        };
         let wanted = Dial { source, reset_on_close: self.orders.plan.close == Close::Rst };
         let stream = dial(target, &wanted).map_err(|error| typed(&error))?;
         let token = self.reactor.add_connecting(stream, client)?;

@@ -1,4 +1,4 @@
-//! UDP sockets (udp(7)): making them, and receiving and sending many datagrams per system call.
+//! UDP sockets (udp(7)): making them, and receiving and sending many datagrams per system call. Unix datagram sockets beside them.
 
 #[cfg_attr(not(all(feature = "udp-batch", target_os = "linux")), path = "recv_single.rs")]
 mod recv;
@@ -6,15 +6,22 @@ mod recv;
 mod send;
 
 mod drops;
+mod unixgram;
+
+pub use self::unixgram::{UnixgramOptions, bind_unixgram};
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
+use rustix::net::AddressFamily;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::unix::SocketFile;
+use crate::address::Endpoint;
 use crate::error::Error;
 use crate::kernel::{BATCH, DatagramSocket, RecvBatch};
+use crate::os::multicast::{self, Interface};
 use crate::session::Datagram;
 
 /// Datagrams a client's socket receives per call: clients are many, and the headers are kept for each.
@@ -32,21 +39,59 @@ pub struct DatagramOptions {
     /// Whether other UDP sockets of this user, in this process or another, may have the same port if they say so too
     /// (SO_REUSEPORT): the kernel gives all datagrams of one sender to the same one of them. Default false.
     pub reuse_port: bool,
+    /// Where a multicast group is joined, when the address is one. Default: as the routes say.
+    pub interface: Option<Interface>,
 }
 
 impl Default for DatagramOptions {
     fn default() -> Self {
-        Self { recv_buffer: 4 * 1024 * 1024, only_v6: false, reuse_port: false }
+        Self { recv_buffer: 4 * 1024 * 1024, only_v6: false, reuse_port: false, interface: None }
     }
 }
 
-/// A UDP socket with what it needs to receive many datagrams per call. It stays in one thread.
+/// A bound datagram socket, of UDP or Unix.
+#[derive(Debug)]
+pub struct BoundDatagrams {
+    fd: OwnedFd,
+    /// Removed with it.
+    file: Option<SocketFile>,
+}
+
+impl BoundDatagrams {
+    /// Takes the file out, for whoever is to remove it.
+    pub fn take_file(&mut self) -> Option<SocketFile> {
+        self.file.take()
+    }
+}
+
+impl From<UdpSocket> for BoundDatagrams {
+    fn from(socket: UdpSocket) -> Self {
+        Self { fd: socket.into(), file: None }
+    }
+}
+
+impl AsFd for BoundDatagrams {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// A datagram socket with what it needs to receive many datagrams per call. It stays in one thread.
 #[derive(Debug)]
 pub struct DatagramPort {
     fd: OwnedFd,
-    receiver: recv::Receiver,
+    receiver: Receiver,
+    sender: send::Sender,
     drops: Drops,
     peer: Option<SocketAddr>,
+    /// Removed with it.
+    _file: Option<SocketFile>,
+}
+
+#[derive(Debug)]
+enum Receiver {
+    Udp(recv::Receiver),
+    Unix(unixgram::Receiver),
 }
 
 /// A way to ask what the kernel has dropped at a socket, for other threads than the one that has it.
@@ -65,7 +110,8 @@ impl Drops {
     }
 }
 
-/// Binds a non-blocking UDP socket, and says where: port 0 resolved.
+/// Binds a non-blocking UDP socket, and says where: port 0 resolved. The address may be a multicast group, which is joined; several
+/// programs of one machine may be in it on the same port, and each is given everything.
 ///
 /// # Errors
 /// [`Error::Bind`], with the address and, where it is known, the remedy.
@@ -90,10 +136,22 @@ fn bind(addr: SocketAddr, options: &DatagramOptions) -> io::Result<(UdpSocket, S
     socket.set_reuse_port(options.reuse_port)?;
     set_recv_buffer(&socket, options.recv_buffer)?;
     socket.set_nonblocking(true)?;
-    socket.bind(&addr.into())?;
+    if addr.ip().is_multicast() {
+        bind_group(&socket, addr, options.interface.as_ref())?;
+    } else {
+        socket.bind(&addr.into())?;
+    }
     let socket = UdpSocket::from(socket);
     let local = socket.local_addr()?;
     Ok((socket, local))
+}
+
+/// Bound to the group itself the socket is given nothing else. What it sends has the interface's address all the same.
+fn bind_group(socket: &Socket, group: SocketAddr, interface: Option<&Interface>) -> io::Result<()> {
+    let group = multicast::scoped(socket, group, interface)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&group.into())?;
+    multicast::join(socket, group, interface)
 }
 
 /// As much as the system allows, which is less than asked for without privileges.
@@ -110,11 +168,17 @@ impl DatagramPort {
     ///
     /// # Errors
     /// fstat(2), getsockname(2).
-    pub fn new(socket: UdpSocket) -> io::Result<Self> {
-        let is_v6 = socket.local_addr()?.is_ipv6();
-        let fd = OwnedFd::from(socket);
+    pub fn new(socket: impl Into<BoundDatagrams>) -> io::Result<Self> {
+        let BoundDatagrams { fd, file } = socket.into();
+        let family = rustix::net::getsockname(&fd)?.address_family();
+        let receiver = match family {
+            AddressFamily::UNIX => Receiver::Unix(unixgram::Receiver::default()),
+            _ => Receiver::Udp(recv::Receiver::new(BATCH, family == AddressFamily::INET)),
+        };
         let inode = rustix::fs::fstat(&fd)?.st_ino;
-        Ok(Self { fd, receiver: recv::Receiver::new(BATCH), drops: Drops { inode, is_v6 }, peer: None })
+        let drops = Drops { inode, is_v6: family == AddressFamily::INET6 };
+        let sender = send::Sender::default();
+        Ok(Self { fd, receiver, sender, drops, peer: None, _file: file })
     }
 
     /// A non-blocking socket of a client, connected to `peer`: it receives from nobody else, and is told when nobody is there
@@ -132,7 +196,9 @@ impl DatagramPort {
         let fd = OwnedFd::from(socket);
         let inode = rustix::fs::fstat(&fd)?.st_ino;
         let drops = Drops { inode, is_v6: peer.is_ipv6() };
-        Ok(Self { fd, receiver: recv::Receiver::new(CLIENT_BATCH), drops, peer: Some(peer) })
+        let receiver = Receiver::Udp(recv::Receiver::new(CLIENT_BATCH, peer.is_ipv4()));
+        let sender = send::Sender::default();
+        Ok(Self { fd, receiver, sender, drops, peer: Some(peer), _file: None })
     }
 
     /// What other threads may ask.
@@ -140,6 +206,12 @@ impl DatagramPort {
     pub const fn drops(&self) -> Drops {
         self.drops
     }
+}
+
+/// Where a UDP socket sends to. It receives from nobody else, so that there is nobody else to answer.
+#[inline]
+fn inet(to: &Endpoint) -> SocketAddr {
+    to.socket_addr().unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)))
 }
 
 /// Bytes of kernel memory really given for datagrams that wait (SO_RCVBUF, less what the kernel adds for itself).
@@ -165,15 +237,21 @@ impl AsRawFd for DatagramPort {
 
 impl DatagramSocket for DatagramPort {
     fn recv_batch(&mut self, batch: &mut RecvBatch) -> io::Result<bool> {
-        self.receiver.recv(&self.fd, batch)
+        match &mut self.receiver {
+            Receiver::Udp(receiver) => receiver.recv(&self.fd, batch),
+            Receiver::Unix(receiver) => receiver.recv(&self.fd, batch),
+        }
     }
 
     fn send_batch<'a>(&mut self, batch: impl ExactSizeIterator<Item = Datagram<'a>>) -> io::Result<usize> {
-        send::send(&self.fd, batch)
+        match self.receiver {
+            Receiver::Udp(_) => self.sender.send(&self.fd, batch),
+            Receiver::Unix(_) => unixgram::send(&self.fd, batch),
+        }
     }
 
-    fn peer(&self) -> Option<SocketAddr> {
-        self.peer
+    fn peer(&self) -> Option<Endpoint> {
+        self.peer.map(Endpoint::Inet)
     }
 
     fn kernel_drops(&self) -> Option<u64> {
@@ -212,12 +290,12 @@ mod tests {
         }
         let received: Vec<_> = batch.iter().collect();
         assert_eq!(received.iter().map(|(data, _)| *data).collect::<Vec<_>>(), sent);
-        let mut replies = received.iter().map(|(payload, to)| Datagram { to: *to, payload });
+        let mut replies = received.iter().map(|(payload, to)| Datagram { to, payload });
         let mut done = 0;
         while done < sent.len() {
             done += port.send_batch(replies.clone().skip(done).collect::<Vec<_>>().into_iter()).unwrap();
         }
-        assert_eq!(replies.next().map(|first| first.to), clients[0].local_addr().ok());
+        assert_eq!(replies.next().and_then(|first| first.to.socket_addr()), clients[0].local_addr().ok());
         let mut into = vec![0; 70_000];
         for (number, data) in sent.iter().enumerate() {
             let (len, from) = clients[number % 3].recv_from(&mut into).unwrap();

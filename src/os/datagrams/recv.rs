@@ -6,43 +6,71 @@ use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, SockaddrLike, SockaddrStorage, recvmmsg};
 
 use crate::kernel::{BATCH, RecvBatch};
 
 /// The headers of one call, used again for each.
 pub(super) struct Receiver {
-    headers: MultiHeaders<SockaddrStorage>,
+    headers: Headers,
     /// Datagrams per call, at most [`BATCH`].
     most: usize,
 }
 
+/// Addresses of IPv4 take 16 bytes instead of 128, which are copied for every datagram.
+enum Headers {
+    V4(MultiHeaders<SockaddrIn>),
+    Any(MultiHeaders<SockaddrStorage>),
+}
+
 impl Receiver {
-    pub(super) fn new(most: usize) -> Self {
-        Self { headers: MultiHeaders::preallocate(most, None), most }
+    pub(super) fn new(most: usize, is_v4: bool) -> Self {
+        let headers = if is_v4 {
+            Headers::V4(MultiHeaders::preallocate(most, None))
+        } else {
+            Headers::Any(MultiHeaders::preallocate(most, None))
+        };
+        Self { headers, most }
     }
 
     pub(super) fn recv(&mut self, fd: &OwnedFd, batch: &mut RecvBatch) -> io::Result<bool> {
-        let (slots, received) = batch.slots();
-        let before = received.len();
-        let mut slots = slots.take(self.most).map(|slot| [IoSliceMut::new(slot)]);
-        let mut room = 0;
-        let mut slices: [_; BATCH] = array::from_fn(|_| match slots.next() {
-            Some(slot) => {
-                room += 1;
-                slot
+        match &mut self.headers {
+            Headers::V4(headers) => {
+                recv(fd, headers, self.most, batch, |addr| Some(SocketAddr::from((addr.ip(), addr.port()))))
             }
-            None => [IoSliceMut::new(&mut [])],
-        });
-        let slices = slices[..room].iter_mut();
-        let messages = recvmmsg(fd.as_raw_fd(), &mut self.headers, slices, MsgFlags::MSG_DONTWAIT, None)?;
-        for message in messages {
-            // A sender without an address has no port either: nobody could be answered.
-            let from = message.address.as_ref().and_then(socket_addr);
-            received.push((message.bytes, from.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)))));
+            Headers::Any(headers) => recv(fd, headers, self.most, batch, socket_addr),
         }
-        Ok(received.len() - before < room)
     }
+}
+
+#[inline]
+fn recv<S: SockaddrLike + Copy>(
+    fd: &OwnedFd,
+    headers: &mut MultiHeaders<S>,
+    most: usize,
+    batch: &mut RecvBatch,
+    address: impl Fn(&S) -> Option<SocketAddr>,
+) -> io::Result<bool> {
+    let (slots, received) = batch.slots();
+    let before = received.len();
+    let mut slots = slots.take(most).map(|slot| [IoSliceMut::new(slot)]);
+    let mut room = 0;
+    let mut slices: [_; BATCH] = array::from_fn(|_| match slots.next() {
+        Some(slot) => {
+            room += 1;
+            slot
+        }
+        None => [IoSliceMut::new(&mut [])],
+    });
+    let slices = slices[..room].iter_mut();
+    let messages = recvmmsg(fd.as_raw_fd(), headers, slices, MsgFlags::MSG_DONTWAIT, None)?;
+    for message in messages {
+        // A sender without an address has no port either: nobody could be answered.
+        let from = message.address.as_ref().and_then(&address);
+        let from = from.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)));
+        received.push((message.bytes, from.into()));
+    }
+    Ok(received.len() - before < room)
 }
 
 #[inline]

@@ -13,7 +13,7 @@ use crate::kernel::RecvBatch;
 pub(super) struct Receiver;
 
 impl Receiver {
-    pub(super) fn new(_most: usize) -> Self {
+    pub(super) fn new(_most: usize, _is_v4: bool) -> Self {
         Self
     }
 

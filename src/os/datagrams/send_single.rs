@@ -5,13 +5,21 @@ use std::os::fd::OwnedFd;
 
 use rustix::net::{SendFlags, sendto};
 
+use super::inet;
 use crate::session::Datagram;
 
-pub(super) fn send<'a>(
-    fd: &OwnedFd,
-    mut batch: impl ExactSizeIterator<Item = Datagram<'a>>,
-) -> io::Result<usize> {
-    let Some(Datagram { to, payload }) = batch.next() else { return Ok(0) };
-    sendto(fd, payload, SendFlags::DONTWAIT, &to)?;
-    Ok(1)
+/// Nothing has to be kept between two calls.
+#[derive(Debug, Default)]
+pub(super) struct Sender;
+
+impl Sender {
+    pub(super) fn send<'a>(
+        &mut self,
+        fd: &OwnedFd,
+        mut batch: impl ExactSizeIterator<Item = Datagram<'a>>,
+    ) -> io::Result<usize> {
+        let Some(Datagram { to, payload }) = batch.next() else { return Ok(0) };
+        sendto(fd, payload, SendFlags::DONTWAIT, &inet(to))?;
+        Ok(1)
+    }
 }

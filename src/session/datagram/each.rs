@@ -1,11 +1,10 @@
 //! A service for datagrams: each datagram is a conversation of one message.
 
 use std::cell::Cell;
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::{DatagramContext, DatagramHandler};
-use crate::address::Address;
+use crate::address::{Address, Endpoint};
 use crate::codec::{Encoder, Frame, FrameError};
 use crate::session::context::{Context, Framing, Remote};
 use crate::session::pass::Requests;
@@ -35,11 +34,11 @@ impl<S: Service + Clone> EachDatagram<S> {
     }
 }
 
-struct Sender(SocketAddr);
+struct Sender<'a>(&'a Endpoint);
 
-impl Remote for Sender {
+impl Remote for Sender<'_> {
     fn address(&self) -> Address {
-        Address::Udp(self.0)
+        self.0.address()
     }
 }
 
@@ -112,10 +111,18 @@ fn take_wake(cx: &mut DatagramContext<'_>) -> Option<Instant> {
 /// Takes the collected replies out of the pass and sends them, now or at `at`.
 fn send(data: &[u8], cx: &mut DatagramContext<'_>, at: Option<Instant>) {
     let direct = cx.pass.direct.clone();
-    let replies = std::mem::take(&mut cx.pass.replies);
     if !direct.is_empty() {
         deliver(&data[direct], cx, at);
     }
+    // An echo has nothing else to say.
+    if !cx.pass.replies.is_empty() {
+        send_collected(cx, at);
+    }
+    cx.pass.clear_output();
+}
+
+fn send_collected(cx: &mut DatagramContext<'_>, at: Option<Instant>) {
+    let replies = std::mem::take(&mut cx.pass.replies);
     let mut rest = &replies[..];
     while let Some((header, behind)) = rest.split_first_chunk::<HEADER>() {
         let (payload, next) = behind.split_at(usize::from_ne_bytes(*header).min(behind.len()));
@@ -123,7 +130,6 @@ fn send(data: &[u8], cx: &mut DatagramContext<'_>, at: Option<Instant>) {
         rest = next;
     }
     cx.pass.replies = replies;
-    cx.pass.clear_output();
 }
 
 fn deliver(payload: &[u8], cx: &mut DatagramContext<'_>, at: Option<Instant>) {
@@ -135,6 +141,8 @@ fn deliver(payload: &[u8], cx: &mut DatagramContext<'_>, at: Option<Instant>) {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
     use crate::testing::DatagramPair;
     use std::time::Duration;

@@ -2,8 +2,9 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
-use std::net::SocketAddr;
 use std::time::Instant;
+
+use crate::address::Endpoint;
 
 /// Bytes that may be held at most, whatever their number.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -13,7 +14,7 @@ pub(super) struct Reply {
     at: Instant,
     /// Replies of one moment leave in the order in which they were made.
     seq: u64,
-    pub(super) to: SocketAddr,
+    pub(super) to: Endpoint,
     pub(super) payload: Box<[u8]>,
 }
 
@@ -35,13 +36,13 @@ impl Held {
     }
 
     /// Holds a reply until `at`, unless `max` are held already; says whether it does.
-    pub(super) fn push(&mut self, at: Instant, to: SocketAddr, payload: &[u8], max: usize) -> bool {
+    pub(super) fn push(&mut self, at: Instant, to: &Endpoint, payload: &[u8], max: usize) -> bool {
         if self.heap.len() >= max || self.bytes + payload.len() > MAX_BYTES {
             return false;
         }
         self.bytes += payload.len();
         self.seq += 1;
-        self.heap.push(Reply { at, seq: self.seq, to, payload: payload.into() });
+        self.heap.push(Reply { at, seq: self.seq, to: to.clone(), payload: payload.into() });
         true
     }
 

@@ -1,11 +1,11 @@
 //! The sans-IO state of one datagram socket.
 
 use std::fmt;
-use std::net::SocketAddr;
 
 use super::held::Held;
 use super::outbox::{Datagram, Outbox};
 use super::{DatagramContext, DatagramHandler, Guard};
+use crate::address::Endpoint;
 use crate::session::clock::Tick;
 use crate::session::pass::Pass;
 
@@ -52,7 +52,7 @@ impl Datagrams {
 
     /// A datagram arrived.
     #[inline]
-    pub fn handle_datagram(&mut self, data: &[u8], from: SocketAddr, guard: &Guard, pass: &mut Pass) {
+    pub fn handle_datagram(&mut self, data: &[u8], from: &Endpoint, guard: &Guard, pass: &mut Pass) {
         pass.traffic_mut().bytes_in += data.len() as u64;
         pass.datagrams_mut().received += 1;
         if !guard.permits(from) {
@@ -64,7 +64,7 @@ impl Datagrams {
     }
 
     /// The handler of a client is to be woken; it talks to `peer`.
-    pub fn handle_wake(&mut self, peer: SocketAddr, pass: &mut Pass) {
+    pub fn handle_wake(&mut self, peer: &Endpoint, pass: &mut Pass) {
         let (outbox, held) = (&mut self.outbox, &mut self.held);
         self.handler.on_wake(&mut DatagramContext { pass, outbox, held, from: peer });
     }
@@ -77,7 +77,7 @@ impl Datagrams {
     /// Lets the held replies go whose moment has come.
     pub fn handle_timeout(&mut self, pass: &mut Pass) {
         while let Some(reply) = self.held.pop_due(pass.now().instant) {
-            let kept = self.outbox.push(reply.to, &reply.payload, pass.limits().datagrams);
+            let kept = self.outbox.push(&reply.to, &reply.payload, pass.limits().datagrams);
             pass.datagrams_mut().overflow += u64::from(!kept);
         }
     }

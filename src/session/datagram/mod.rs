@@ -17,7 +17,6 @@ pub use self::machine::Datagrams;
 pub use self::outbox::Datagram;
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -26,7 +25,7 @@ use self::held::Held;
 use self::outbox::Outbox;
 use super::factory::Peer;
 use super::pass::Pass;
-use crate::address::Address;
+use crate::address::{Address, Endpoint};
 
 /// The largest payload of a datagram over IPv4 (udp(7)): 65,535 less the headers of IP and UDP.
 pub const MAX_DATAGRAM: usize = 65_507;
@@ -112,7 +111,7 @@ pub struct DatagramContext<'a> {
     pass: &'a mut Pass,
     outbox: &'a mut Outbox,
     held: &'a mut Held,
-    from: SocketAddr,
+    from: &'a Endpoint,
 }
 
 impl DatagramContext<'_> {
@@ -130,8 +129,8 @@ impl DatagramContext<'_> {
 
     /// Who sent the datagram.
     #[must_use]
-    pub const fn from(&self) -> Address {
-        Address::Udp(self.from)
+    pub fn from(&self) -> Address {
+        self.from.address()
     }
 
     /// Sends one datagram to the sender. More than [`MAX_DATAGRAM`] bytes are refused by the kernel (EMSGSIZE), and

@@ -1,7 +1,8 @@
 //! Replies on their way to the kernel: one buffer for all of a turn, and where each one is in it.
 
-use std::net::SocketAddr;
 use std::ops::Range;
+
+use crate::address::Endpoint;
 
 /// Bytes that may wait at most, whatever their number: a few hundred of the largest datagrams.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -13,14 +14,14 @@ const KEEP_CAPACITY: usize = 256 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Datagram<'a> {
     /// Where to.
-    pub to: SocketAddr,
+    pub to: &'a Endpoint,
     /// The payload; may be empty.
     pub payload: &'a [u8],
 }
 
 #[derive(Debug)]
 struct Entry {
-    to: SocketAddr,
+    to: Endpoint,
     range: Range<usize>,
 }
 
@@ -39,7 +40,7 @@ impl Outbox {
     }
 
     /// Adds a reply, unless `max` wait already; says whether it did.
-    pub(super) fn push(&mut self, to: SocketAddr, payload: &[u8], max: usize) -> bool {
+    pub(super) fn push(&mut self, to: &Endpoint, payload: &[u8], max: usize) -> bool {
         if self.sent > self.len() {
             self.compact();
         }
@@ -48,7 +49,7 @@ impl Outbox {
         }
         let start = self.bytes.len();
         self.bytes.extend_from_slice(payload);
-        self.entries.push(Entry { to, range: start..self.bytes.len() });
+        self.entries.push(Entry { to: to.clone(), range: start..self.bytes.len() });
         true
     }
 
@@ -56,7 +57,7 @@ impl Outbox {
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = Datagram<'_>> {
         self.entries[self.sent..]
             .iter()
-            .map(|entry| Datagram { to: entry.to, payload: &self.bytes[entry.range.clone()] })
+            .map(|entry| Datagram { to: &entry.to, payload: &self.bytes[entry.range.clone()] })
     }
 
     /// Forgets `count` replies from the front.
@@ -93,8 +94,8 @@ impl Outbox {
 mod tests {
     use super::*;
 
-    fn to(port: u16) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], port))
+    fn to(port: u16) -> Endpoint {
+        std::net::SocketAddr::from(([127, 0, 0, 1], port)).into()
     }
 
     #[test]
@@ -104,7 +105,7 @@ mod tests {
         for round in 0..500_u16 {
             for _ in 0..round % 7 {
                 assert!(outbox.push(
-                    to(pushed),
+                    &to(pushed),
                     &pushed.to_be_bytes()[..usize::from(pushed % 3)],
                     usize::MAX
                 ));
@@ -114,7 +115,7 @@ mod tests {
             for (at, datagram) in (taken..).zip(outbox.iter().take(count)) {
                 assert_eq!(
                     datagram,
-                    Datagram { to: to(at), payload: &at.to_be_bytes()[..usize::from(at % 3)] }
+                    Datagram { to: &to(at), payload: &at.to_be_bytes()[..usize::from(at % 3)] }
                 );
             }
             outbox.consume(count);
@@ -127,10 +128,10 @@ mod tests {
     #[test]
     fn what_exceeds_the_bound_is_refused() {
         let mut outbox = Outbox::default();
-        assert!(outbox.push(to(1), b"", 2) && outbox.push(to(1), b"a", 2));
-        assert!(!outbox.push(to(1), b"b", 2));
+        assert!(outbox.push(&to(1), b"", 2) && outbox.push(&to(1), b"a", 2));
+        assert!(!outbox.push(&to(1), b"b", 2));
         outbox.consume(1);
-        assert!(outbox.push(to(1), b"b", 2));
-        assert!(!outbox.push(to(1), &vec![0; MAX_BYTES], 9));
+        assert!(outbox.push(&to(1), b"b", 2));
+        assert!(!outbox.push(&to(1), &vec![0; MAX_BYTES], 9));
     }
 }

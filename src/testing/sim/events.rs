@@ -10,6 +10,7 @@ impl World {
             Source::Conn(id) => (self.conns[id].token, &mut self.conns[id].pending),
             Source::Listener(at) => (self.listeners[at].token, &mut self.listeners[at].pending),
             Source::Socket(at) => (self.mail.sockets[at].token, &mut self.mail.sockets[at].pending),
+            Source::Child(at) => (self.children[at].token, &mut self.children[at].pending),
         };
         if token.is_some() && !*pending {
             *pending = true;
@@ -57,6 +58,12 @@ impl World {
                 let ready = socket.level();
                 socket.note_event(ready, self.now);
                 (socket.token?, ready)
+            }
+            Source::Child(at) => {
+                let child = &mut self.children[at];
+                child.pending = false;
+                let ready = child.level();
+                (child.token?, ready)
             }
         };
         (ready != Readiness::NONE).then_some(Event { token, ready })

@@ -39,6 +39,8 @@ pub(super) struct Faults {
     pub(super) send_errors: bool,
     /// ICMP messages about replies that found nobody.
     pub(super) icmp: bool,
+    /// No fault: what is sent without being asked for is printed by children.
+    pub(super) children: bool,
 }
 
 impl Faults {
@@ -64,6 +66,7 @@ impl Faults {
             short_write_arms: on(15),
             send_errors: on(16),
             icmp: on(17),
+            children: on(18),
         }
     }
 }

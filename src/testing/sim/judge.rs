@@ -6,6 +6,7 @@ use super::conn::{Conn, Saw};
 use super::datagrams;
 use super::plan::{Answer, Dial, Ending, MS, Service};
 use super::world::World;
+use crate::job::TERM_GRACE;
 use crate::reactor::{Config, OverLimit, Stats};
 use crate::session::{CloseReason, ConnectError};
 
@@ -17,7 +18,10 @@ pub(super) fn judge(world: &World, stats: &Stats, config: &Config) -> Result<(),
     for conn in world.active() {
         Judge { conn, world, config }.verdict().map_err(|what| format!("{}: {what}", About(conn)))?;
     }
-    let latest = world.stopped_at.unwrap_or(world.ended_at).saturating_add(world.drain + LATE);
+    // Children are told to end when the drain's time is up, and have theirs.
+    let more = if world.children.is_empty() { 0 } else { nanos(TERM_GRACE) + 500 * MS };
+    let latest = world.stopped_at.unwrap_or(world.ended_at).saturating_add(world.drain + more + LATE);
+    must(world.has_no_children(), "a child is left over")?;
     must(world.ended_at <= latest, "the drain took longer than its limit")?;
     datagrams::judge(world, stats)?;
     judge_counters(world, stats)
@@ -56,7 +60,8 @@ impl Judge<'_> {
             CloseReason::Closed
             | CloseReason::Protocol(_)
             | CloseReason::OverLimit
-            | CloseReason::OverAddressLimit => Err("ended for a reason without a cause".to_owned()),
+            | CloseReason::OverAddressLimit
+            | CloseReason::Panicked => Err("ended for a reason without a cause".to_owned()),
         }
     }
 

@@ -9,14 +9,15 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::Bug;
+use super::children::SimChild;
 use super::conn::Side;
 use super::datagrams::SimDatagrams;
 use super::plan::{Answer, Dial, NEVER};
 use super::socket::{accept_fault, read, shutdown, write};
 use super::world::{Source, World};
 use crate::address::Address;
-use crate::kernel::{Event, Kernel, Planted, Signals, Stream, Token};
-use crate::session::Remote;
+use crate::kernel::{ChildProcess, Event, Kernel, Planted, Signals, Stream, Token};
+use crate::session::{ChildSpec, Remote};
 
 pub(super) type Shared = Rc<RefCell<World>>;
 
@@ -207,6 +208,10 @@ impl<B: Bug> Kernel for SimKernel<B> {
         (registered.token, registered.registered) = (Some(token), true);
         world.edge(Source::Socket(socket.at));
         Ok(())
+    }
+
+    fn spawn(&mut self, spec: &ChildSpec, token: Token) -> io::Result<Box<dyn ChildProcess>> {
+        Ok(Box::new(SimChild::<B>::spawn(&self.world, spec, token)?))
     }
 
     fn take_signals(&mut self) -> Signals {

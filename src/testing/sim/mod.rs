@@ -6,6 +6,8 @@
 //! clock jumps. Every byte carries its connection and its offset, and is checked when it is written.
 //! In half of the runs datagram sockets are on the same loop, with queues that overflow, batches of any size,
 //! and errors about replies; every datagram carries its number, and its replies are checked when they are sent.
+//! In half of the runs whoever sends without being asked has it printed by a child process, through a pipe with little room;
+//! children end before or after their pipes, some are deaf to SIGTERM, some are not started.
 //!
 //! What must hold: a client that ended its side hears an answer to everything, then the end of the stream;
 //! no connection stalls until a limit ends it, and no limit is late; nothing is read or written without an
@@ -20,6 +22,7 @@
 //! simulation` runs tens of thousands of seeds; `cargo bench --bench simulation` runs millions and says how fast.
 
 mod ceilings;
+mod children;
 mod client;
 mod conn;
 mod datagrams;

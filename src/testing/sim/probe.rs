@@ -8,7 +8,9 @@ use super::payload::binary;
 use super::plan::{MAX_FRAME, Service};
 use crate::codec::{LengthPrefixed, Lines, Raw};
 use crate::services::{Echo, Greet, GreetConfig};
-use crate::session::{CloseReason, Context, Factory, Framed, Now, Peer, Protocol, ProtocolError, Step};
+use crate::session::{
+    ChildEvent, ChildSpec, CloseReason, Context, Factory, Framed, Now, Peer, Protocol, ProtocolError, Step,
+};
 
 /// One conversation that has ended.
 #[derive(Debug)]
@@ -49,6 +51,9 @@ impl<P: Protocol> Protocol for Probe<P> {
     fn on_wake(&mut self, cx: &mut Context<'_>) {
         self.inner.on_wake(cx);
     }
+    fn on_child(&mut self, event: ChildEvent<'_>, cx: &mut Context<'_>) {
+        self.inner.on_child(event, cx);
+    }
     fn on_stop(&mut self, cx: &mut Context<'_>) {
         self.inner.on_stop(cx);
     }
@@ -66,11 +71,33 @@ struct Source {
     sent: usize,
     size: usize,
     chunk: Vec<u8>,
+    /// A child prints it.
+    by_child: bool,
 }
 
 impl Protocol for Source {
     fn on_open(&mut self, cx: &mut Context<'_>) {
-        cx.want_writable();
+        if !self.by_child {
+            return cx.want_writable();
+        }
+        cx.spawn(ChildSpec {
+            program: "payload".into(),
+            arguments: vec![self.id.to_string().into(), self.size.to_string().into()],
+            env: Vec::new(),
+            time_limit: None,
+            max_output: None,
+        });
+    }
+
+    fn on_child(&mut self, event: ChildEvent<'_>, cx: &mut Context<'_>) {
+        match event {
+            ChildEvent::Stdout(bytes) | ChildEvent::Stderr(bytes) => cx.write(bytes),
+            ChildEvent::Ended(_) => cx.finish(),
+            ChildEvent::NotStarted(_) => {
+                self.by_child = false;
+                cx.want_writable();
+            }
+        }
     }
 
     fn on_bytes(&mut self, input: &[u8], _cx: &mut Context<'_>) -> Result<Step, ProtocolError> {
@@ -78,6 +105,9 @@ impl Protocol for Source {
     }
 
     fn on_writable(&mut self, cx: &mut Context<'_>) {
+        if self.by_child {
+            return;
+        }
         let count = cx.room().min(self.size - self.sent);
         self.chunk.clear();
         binary(self.id, self.sent, count, &mut self.chunk);
@@ -102,11 +132,19 @@ pub(super) struct Maker {
     pub(super) greet: Arc<GreetConfig>,
     pub(super) sizes: Arc<[usize]>,
     pub(super) custom: Option<Factory>,
+    /// Sources have children.
+    pub(super) children: bool,
 }
 
 impl Maker {
     pub(super) fn new(custom: Option<Factory>) -> Self {
-        Self { ledger: Ledger::default(), greet: Arc::default(), sizes: Arc::default(), custom }
+        Self {
+            ledger: Ledger::default(),
+            greet: Arc::default(),
+            sizes: Arc::default(),
+            custom,
+            children: false,
+        }
     }
 
     /// Begins a run in which greetings are held back for so long, and sources send so much.
@@ -133,7 +171,7 @@ impl Maker {
             Service::GreetRaw => self.probe(id, Framed::new(Raw, Greet::new(Arc::clone(&self.greet)))),
             Service::Source => {
                 let size = self.sizes.get(id).copied().unwrap_or(0);
-                self.probe(id, Source { id, sent: 0, size, chunk: Vec::new() })
+                self.probe(id, Source { id, sent: 0, size, chunk: Vec::new(), by_child: self.children })
             }
             Service::Custom => {
                 let make = self.custom.as_ref().expect("a custom service comes with a factory");

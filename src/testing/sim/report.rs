@@ -24,6 +24,10 @@ pub struct Report {
     pub kernel_drops: u64,
     /// System calls of the simulated kernel.
     pub operations: u64,
+    /// Child processes started.
+    pub jobs: u64,
+    /// Child processes that were ended because nobody listened to them any more.
+    pub jobs_abandoned: u64,
     /// Turns of the loop.
     pub turns: u64,
     /// How conversations ended, by [`CloseReason::kind`].
@@ -43,6 +47,8 @@ impl Report {
             datagrams: stats.datagrams,
             kernel_drops: stats.kernel_drops,
             operations: world.counted.operations,
+            jobs: stats.jobs,
+            jobs_abandoned: stats.jobs_abandoned,
             turns: stats.turns,
             closed: stats.closed,
             elapsed: Duration::from_nanos(world.now),
@@ -59,6 +65,8 @@ impl AddAssign for Report {
         add(&mut self.datagrams, &other.datagrams);
         self.kernel_drops += other.kernel_drops;
         self.operations += other.operations;
+        self.jobs += other.jobs;
+        self.jobs_abandoned += other.jobs_abandoned;
         self.turns += other.turns;
         for (sum, more) in self.closed.iter_mut().zip(other.closed) {
             *sum += more;

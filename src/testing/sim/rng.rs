@@ -21,6 +21,11 @@ impl Rng {
         Self { state: 0, odometer: Some(odometer) }
     }
 
+    /// Whether decisions are counted through: then there should be few ways, and few decisions.
+    pub(super) const fn is_counted(&self) -> bool {
+        self.odometer.is_some()
+    }
+
     /// What was decided so far is the setting.
     pub(super) fn end_setting(&mut self) {
         if let Some(odometer) = &mut self.odometer {

@@ -200,6 +200,7 @@ impl<B: Bug> Simulation<B> {
         world.drought = draw_drought(faults.accept_droughts, &mut rng);
         world.begin(rng, faults, setting, &config);
         self.maker.begin(setting.greet_delay, &sizes[..setting.clients]);
+        self.maker.children = faults.children;
         config
     }
 
@@ -217,6 +218,7 @@ impl<B: Bug> Simulation<B> {
         counted.end_setting();
         world.begin(counted, kind.faults(), setting, &config);
         self.maker.begin(setting.greet_delay, &[SIZE; CLIENTS]);
+        self.maker.children = false;
         config
     }
 

@@ -26,6 +26,12 @@ pub enum Kind {
     Endings,
     /// Budgets of one byte and one frame, one connection at most, one descriptor too few, buffers of one byte.
     Scarcity,
+    /// Too little memory for what two connections keep, and one connection for each address: every shortage that begins, is
+    /// over, or lasts.
+    Ceilings,
+    /// A datagram socket and two clients with three datagrams: partial batches, full queues and budgets of one, delayed
+    /// and further replies, errors of either direction, a drain at every moment.
+    Datagrams,
     /// Every one and every two faults at any place: interrupted calls, buffers that run out, failed registrations, events
     /// that come twice, late, for nothing and for the dead.
     Faults,
@@ -33,14 +39,15 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Orders, Self::Endings, Self::Scarcity, Self::Faults];
+    pub const ALL: [Self; 6] =
+        [Self::Orders, Self::Endings, Self::Scarcity, Self::Ceilings, Self::Datagrams, Self::Faults];
 
     /// How many choices of the kernel may differ from a kind one. Where a fault may come again for ever there is a bound.
     pub(super) const fn bound(self) -> usize {
         match self {
             Self::Orders | Self::Scarcity => usize::MAX,
-            Self::Endings => 3,
-            Self::Faults => 3,
+            Self::Datagrams => 2,
+            Self::Endings | Self::Ceilings | Self::Faults => 3,
         }
     }
 
@@ -49,6 +56,15 @@ impl Kind {
             Faults { short_reads: true, short_writes: true, shuffle: true, split: true, ..Faults::default() };
         match self {
             Self::Orders | Self::Endings => orders,
+            Self::Ceilings => Faults { short_write_arms: true, ..orders },
+            Self::Datagrams => Faults {
+                interrupts: true,
+                no_buffers: true,
+                spurious: true,
+                send_errors: true,
+                icmp: true,
+                ..orders
+            },
             Self::Scarcity => Faults { short_write_arms: true, ..Faults::default() },
             Self::Faults => Faults {
                 interrupts: true,
@@ -73,7 +89,8 @@ impl Kind {
             Self::Endings | Self::Scarcity => {
                 choices.pick(&[Service::EchoRaw, Service::EchoLines, Service::Source])
             }
-            Self::Faults => Service::EchoRaw,
+            Self::Ceilings => choices.pick(&[Service::EchoLines, Service::Source]),
+            Self::Faults | Self::Datagrams => Service::EchoRaw,
         };
         let mut setting = Setting {
             listeners: [service; 3],
@@ -92,7 +109,16 @@ impl Kind {
             ..base.limits.clone()
         };
         let mut config = Config { limits, max_connections: 1000, ..base.clone() };
-        if self == Self::Endings {
+        if self == Self::Datagrams {
+            (setting.clients, setting.sockets) = (0, 1);
+            config.limits.datagrams = choices.pick(&[1024, 1]);
+            config.limits.frame_budget = choices.pick(&[128, 1]);
+        }
+        if self == Self::Ceilings {
+            config.limits.memory = Some(choices.pick(&MEMORIES));
+            config.max_per_address = choices.pick(&[None, Some(1)]);
+        }
+        if matches!(self, Self::Endings | Self::Datagrams) {
             setting.stops[0] = choices.pick(&[NEVER, 0, MS]);
         }
         if self == Self::Scarcity {
@@ -127,10 +153,11 @@ impl Kind {
 
     fn plan(self, service: Service, id: usize, choices: &mut Rng) -> Plan {
         let ending = match self {
-            Self::Endings => choices.pick(endings(service)),
+            Self::Endings | Self::Ceilings => choices.pick(endings(service)),
             _ => endings(service)[0],
         };
-        let room = if self == Self::Scarcity { choices.pick(&[16, 1]) } else { 16 };
+        let scarce = matches!(self, Self::Scarcity | Self::Ceilings);
+        let room = if scarce { choices.pick(&[16, 1]) } else { 16 };
         // The two are alike: it is enough that the second may come later.
         let later = id > 0 && choices.coin();
         Plan {
@@ -143,12 +170,17 @@ impl Kind {
             read_chunk: SIZE,
             read_gap: 0,
             in_room: room,
-            out_room: if self == Self::Scarcity { room } else { SIZE },
+            out_room: if scarce { room } else { SIZE },
             fin_with_data: choices.coin(),
             ..Plan::default()
         }
     }
 }
+
+/// Ceilings of memory. The least that a buffer takes up is 8 bytes: with the first, two connections that keep something are a
+/// shortage; with the second, nobody is accepted then; with the third, that is so with one, and two are too many; with the
+/// last, one is.
+const MEMORIES: [usize; 4] = [20, 17, 8, 1];
 
 /// What there may be too little of; of these two at once.
 const SCARCITIES: [fn(&mut Setting, &mut Config); 7] = [

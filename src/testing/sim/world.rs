@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::ceilings::Ceilings;
+use super::children::Process;
 use super::conn::{Conn, Saw, Side};
 use super::datagrams::Mail;
 use super::faults::Faults;
@@ -37,6 +38,8 @@ pub(super) enum Source {
     Listener(usize),
     /// A datagram socket.
     Socket(usize),
+    /// A child process: its pipes, and its end.
+    Child(usize),
 }
 
 /// What the kernel itself has counted, to be compared with what the reactor has.
@@ -67,6 +70,7 @@ pub(super) struct World {
     pub(super) clients: usize,
     pub(super) listeners: [Listener; 3],
     pub(super) mail: Mail,
+    pub(super) children: Vec<Process>,
     pub(super) ready: Vec<Source>,
     pub(super) closed: Vec<Token>,
     /// Outgoing connections whose time has come, for the runner.
@@ -110,6 +114,7 @@ impl World {
             listener.queue.clear();
             *listener = Listener { queue: std::mem::take(&mut listener.queue), ..Listener::default() };
         }
+        self.children.clear();
         self.ready.clear();
         self.closed.clear();
         self.to_dial.clear();
@@ -221,12 +226,14 @@ impl World {
 
     fn next_act(&self) -> u64 {
         let clients = self.active().iter().map(Conn::next_act).min().unwrap_or(NEVER);
-        clients.min(self.mail.next_act()).min(self.setting.stops[0])
+        let children = self.children.iter().map(Process::next_act).min().unwrap_or(NEVER);
+        clients.min(children).min(self.mail.next_act()).min(self.setting.stops[0])
     }
 
     /// Everybody does what is due.
     fn act(&mut self) {
         self.act_mail();
+        self.act_children();
         for id in 0..self.clients {
             let conn = &mut self.conns[id];
             if conn.next_act() > self.now {
@@ -272,6 +279,15 @@ impl World {
     /// A socket is gone: its descriptor is free, its token must find nothing any more.
     pub(super) fn forget(&mut self, source: Source, token: Option<Token>) {
         self.descriptors -= 1;
+        self.forget_source(source, token);
+    }
+
+    /// A child was reaped; it has no descriptor that counts.
+    pub(super) fn forget_child(&mut self, at: usize, token: Option<Token>) {
+        self.forget_source(Source::Child(at), token);
+    }
+
+    fn forget_source(&mut self, source: Source, token: Option<Token>) {
         self.progress();
         self.ready.retain(|other| *other != source);
         if let Some(token) = token {
@@ -306,7 +322,8 @@ impl World {
 
     /// Every client has ended, the reactor has closed every connection, and every datagram is accounted for.
     pub(super) fn is_quiet(&self) -> bool {
-        self.active().iter().all(|conn| conn.done && conn.side == Side::Closed) && self.mail.is_quiet()
+        let all_closed = self.active().iter().all(|conn| conn.done && conn.side == Side::Closed);
+        all_closed && self.has_no_children() && self.mail.is_quiet()
     }
 }
 

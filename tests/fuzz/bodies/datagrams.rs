@@ -134,7 +134,7 @@ impl Talk {
                 let port = input.pick(&[5000, 5001, 53, 9999, 0]);
                 let from = SocketAddr::from(([127, 0, 0, 1], port));
                 let data = input.bytes(usize::from(what)).to_vec();
-                let permitted = self.guard.permits(from);
+                let permitted = self.guard.permits(&from.into());
                 if self.stopped {
                     self.late += 1;
                 } else {

@@ -4,7 +4,9 @@
 
 pub mod codecs;
 pub mod datagrams;
+pub mod http;
 pub mod input;
 #[path = "../../support/reference.rs"]
 pub mod reference;
+pub mod responses;
 pub mod session;

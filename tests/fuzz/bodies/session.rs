@@ -1,6 +1,6 @@
 //! A conversation of any service in any framing, whatever happens to its bytes and its time.
 //!
-//! Input: service, framing, maximum, limits, delay; then what happens. What is written must be a beginning of what the
+//! Input: service, framing, maximum, limits, delay and ceiling of memory; then what happens. What is written must be a beginning of what the
 //! frames that were sent must be answered, all of it where nothing came between; every conversation has an end.
 
 use std::sync::Arc;
@@ -62,14 +62,16 @@ pub fn run(data: &[u8]) {
     let kind = input.pick(&[Kind::Echo, Kind::Discard, Kind::Greet, Kind::Ack, Kind::Once]);
     let framing = input.framing();
     let max = usize::from(input.byte() % 40);
-    let limits = Limits {
+    let mut limits = Limits {
         high_water: input.pick(&[64 * 1024, 64, 1]),
         low_water: 0,
         read_budget: input.pick(&[256 * 1024, 64, 1]),
         frame_budget: input.pick(&[128, 3, 1]),
         ..Limits::default()
     };
-    let delay = Duration::from_millis(input.pick(&[0, 0, 1, 3]));
+    let both = usize::from(input.byte());
+    let delay = Duration::from_millis([0, 0, 1, 3][both % 4]);
+    limits.memory = [None, None, Some(64), Some(1024)][both / 4 % 4];
     let codec = Any(framing.codec(max));
     let plan = Plan { kind, framing, max, limits };
     match kind {
@@ -130,6 +132,8 @@ impl Plan {
         }
         story.heard.extend(pair.advance(LONG));
         let reason = pair.close_reason().cloned().expect("every conversation has an end");
+        // It was ended for what it kept, as it should be.
+        story.disturbed |= reason == CloseReason::OverMemory && self.limits.memory.is_some();
         self.judge(&story, &reason);
     }
 
@@ -191,6 +195,9 @@ impl Plan {
 
     /// An echo keeps no more than the limits allow.
     fn assert_memory<P: Protocol>(&self, pair: &SessionPair<P>) {
+        if let Some(max) = self.limits.memory {
+            assert!(pair.held() <= max, "{} bytes are kept, {max} allowed", pair.held());
+        }
         if self.kind == Kind::Echo {
             // One read is decoded whole before its answers are written.
             let allowed = self.limits.high_water + 2 * 256 + self.max + OVERHEAD;

@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, sendmsg};
 
+use super::super::inet;
 use crate::session::Datagram;
 
 /// The largest segment: every path carries it, so that the kernel need not refuse to cut what would have to be cut again.
@@ -25,7 +26,7 @@ pub(super) fn send(fd: &OwnedFd, batch: &[Datagram<'_>]) -> io::Result<Option<us
     let Ok(size) = u16::try_from(first.payload.len()) else { return Ok(None) };
     let slices: Vec<IoSlice<'_>> =
         batch[..run].iter().map(|datagram| IoSlice::new(datagram.payload)).collect();
-    let (to, cut) = (SockaddrStorage::from(first.to), [ControlMessage::UdpGsoSegments(&size)]);
+    let (to, cut) = (SockaddrStorage::from(inet(first.to)), [ControlMessage::UdpGsoSegments(&size)]);
     match sendmsg(fd.as_raw_fd(), &slices, &cut, MsgFlags::MSG_DONTWAIT, Some(&to)) {
         Ok(_) => Ok(Some(run)),
         Err(error @ (Errno::EAGAIN | Errno::EINTR)) => Err(error.into()),
@@ -60,6 +61,8 @@ mod tests {
     use super::*;
     use std::net::{SocketAddr, UdpSocket};
 
+    use crate::address::Endpoint;
+
     fn to(port: u16) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], port))
     }
@@ -77,18 +80,21 @@ mod tests {
             (&[], 0),
         ] {
             let bytes = [0; 1300];
+            let peers: Vec<Endpoint> = sizes.iter().map(|&(port, _)| to(port).into()).collect();
+            let lens = sizes.iter().map(|&(_, len)| &bytes[..len]);
             let batch: Vec<_> =
-                sizes.iter().map(|&(port, len)| Datagram { to: to(port), payload: &bytes[..len] }).collect();
+                peers.iter().zip(lens).map(|(to, payload)| Datagram { to, payload }).collect();
             assert_eq!(run(&batch), expected, "{sizes:?}");
         }
-        let many = vec![Datagram { to: to(1), payload: &[0; 1200] }; 64];
+        let peer = to(1).into();
+        let many = vec![Datagram { to: &peer, payload: &[0; 1200] }; 64];
         assert_eq!(run(&many), 54, "together they are no longer than one datagram may be");
     }
 
     #[test]
     fn what_is_sent_as_one_arrives_as_many() {
         let (sender, receiver) = (UdpSocket::bind(to(0)).unwrap(), UdpSocket::bind(to(0)).unwrap());
-        let to = receiver.local_addr().unwrap();
+        let to = &receiver.local_addr().unwrap().into();
         let texts: Vec<Vec<u8>> =
             (0..10_u8).map(|number| vec![number; if number < 9 { 100 } else { 7 }]).collect();
         let batch: Vec<_> = texts.iter().map(|payload| Datagram { to, payload }).collect();

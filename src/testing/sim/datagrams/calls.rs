@@ -186,7 +186,7 @@ fn settle(world: &mut World, at: usize, reply: Datagram<'_>) -> io::Result<()> {
         Err(what) => {
             let (to, len) = (reply.to, reply.payload.len());
             let begin = reply.payload[..len.min(16)].escape_ascii().to_string();
-            world.fail(format!("datagram socket {at}: {what}: {len} bytes to {to}, \"{begin}\""));
+            world.fail(format!("datagram socket {at}: {what}: {len} bytes to {to:?}, \"{begin}\""));
             fails(EPIPE)
         }
     }
@@ -194,7 +194,7 @@ fn settle(world: &mut World, at: usize, reply: Datagram<'_>) -> io::Result<()> {
 
 /// Which datagram this answers.
 fn find(mail: &mut Mail, at: usize, reply: Datagram<'_>, now: u64) -> Result<usize, &'static str> {
-    let port = reply.to.port();
+    let port = reply.to.socket_addr().map_or(0, |to| to.port());
     let id = mail.speaker_at(port).ok_or("answered nobody")?;
     if mail.is_guarded(port) {
         return Err("answered a source port that is not to be answered");

@@ -96,6 +96,18 @@ pub(in super::super) struct Letter {
 impl Letter {
     /// A datagram of `custom` bytes, or of any size.
     pub(super) fn draw(speaker: usize, socket: usize, custom: Option<usize>, rng: &mut Rng) -> Self {
+        if rng.is_counted() {
+            let asks = rng.pick(&[Asks::Echo, Asks::Several(2), Asks::Later(1)]);
+            return Self {
+                speaker,
+                socket,
+                len: HEADER,
+                asks,
+                anonymous: false,
+                received_at: NEVER,
+                settled: 0,
+            };
+        }
         let len = custom.unwrap_or_else(|| draw_len(rng));
         let anonymous = custom.is_some() || len == 0;
         let asks = if anonymous { Asks::Echo } else { Asks::draw(rng) };
@@ -139,20 +151,26 @@ impl Speaker {
     /// A client that begins at any time; some begin just when the server is ordered to stop.
     pub(super) fn begin(&mut self, id: usize, socket: usize, stop: u64, rng: &mut Rng) {
         let id = u16::try_from(id).unwrap_or(0);
+        self.socket = socket;
+        self.anonymous = 0;
+        if rng.is_counted() {
+            self.port = FIRST_PORT + id;
+            self.send_at = 0;
+            (self.left, self.burst, self.gap) = (1 + usize::from(id), 2, MS / 8);
+            return;
+        }
         self.port = match rng.below(16) {
             0 => 1 + id,
             1 => 1023 - id,
             2 => FIRST_OWN_PORT + id,
             _ => FIRST_PORT + id,
         };
-        self.socket = socket;
         let within = rng.pick(&[MS, 30 * MS, 500 * MS]);
         let begin = rng.nanos_below(within);
         self.send_at = if stop != NEVER && rng.coin() { stop } else { begin };
         self.left = rng.between(1, 24);
         self.burst = rng.pick(&[1, 3, 24]);
         self.gap = rng.pick(&[MS / 8, 12 * MS, 50 * MS]);
-        self.anonymous = 0;
     }
 
     pub(super) fn address(&self) -> SocketAddr {

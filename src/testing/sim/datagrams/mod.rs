@@ -111,7 +111,7 @@ impl Mail {
         for socket in &mut self.sockets[..self.count] {
             socket.begin(rng);
         }
-        self.talking = rng.between(1, 4);
+        self.talking = if rng.is_counted() { 2 } else { rng.between(1, 4) };
         self.speakers.resize_with(self.talking.max(self.speakers.len()), Speaker::default);
         let expected = self.exchange.as_ref().map_or(1, |exchange| exchange.hears.len());
         for id in 0..self.talking {

@@ -76,12 +76,13 @@ impl Socket {
     pub(super) fn begin(&mut self, rng: &mut Rng) {
         let mut queue = std::mem::take(&mut self.queue);
         queue.clear();
+        let tiny = rng.is_counted();
         *self = Self {
             each: rng.coin(),
             queue,
-            room: rng.pick(&[2, 8, 64, 64]),
-            out_room: rng.between(1, 8),
-            leave_gap: rng.pick(&[0, MS / 8, 5 * MS]),
+            room: if tiny { rng.pick(&[8, 1]) } else { rng.pick(&[2, 8, 64, 64]) },
+            out_room: rng.between(1, if tiny { 2 } else { 8 }),
+            leave_gap: if tiny { rng.pick(&[0, MS / 8]) } else { rng.pick(&[0, MS / 8, 5 * MS]) },
             leave_at: NEVER,
             may_write: 1,
             served: SERVED,
