@@ -12,7 +12,7 @@ use super::{event, silence};
 use crate::lab::experiment::{Experiment, Page};
 use crate::lab::mask_names;
 use crate::lab::notebook::{Lab, Stop};
-use crate::lab::tools::epoll::{Epoll, Events};
+use crate::lab::tools::epoll::Epoll;
 use crate::lab::tools::{arrival, net, wait};
 
 pub(super) const PAGE: Page =
@@ -81,7 +81,7 @@ fn without_a_duplicate(lab: &mut Lab) -> Result<(), Stop> {
 }
 
 /// Keys and masks in their order: `7: IN; 8: IN|HUP`.
-fn listed(events: &Events) -> String {
+fn listed(events: &[(u64, EventFlags)]) -> String {
     let each: Vec<String> =
         events.iter().map(|(key, mask)| format!("{key}: {}", mask_names(*mask))).collect();
     if each.is_empty() { "nothing".to_owned() } else { each.join("; ") }
@@ -183,7 +183,7 @@ impl Server {
         let (socket, _) = self.listener.accept()?;
         let number = u64::try_from(socket.as_raw_fd()).map_err(io::Error::other)?;
         self.accepted += 1;
-        let key = self.accepted << 32 | number;
+        let key = (self.accepted << 32) | number;
         self.epoll.add(&socket, key, EventFlags::IN | EventFlags::RDHUP)?;
         self.connections.insert(number, (self.accepted, socket));
         Ok(number)
