@@ -1,5 +1,6 @@
 //! What experiments have in common. Each file is one idea; none of them asserts anything.
 
+pub mod arrival;
 pub mod asleep;
 pub mod capability;
 pub mod descriptor;
@@ -21,4 +22,7 @@ pub mod time_wait;
 pub mod receive;
 pub mod script;
 pub mod tasks;
+pub mod select;
+pub mod udp_packet;
+pub mod udp_queue;
 pub mod wait;
