@@ -194,7 +194,10 @@ fn port_range() -> io::Result<(u16, u16)> {
 fn narrowed(low: u16, high: u16) -> Result<Socket, Stop> {
     let socket = net::socket()?;
     let range = u32::from(high) << 16 | u32::from(low);
-    match Python::with(&socket)?.ask(&format!("s.setsockopt(socket.IPPROTO_IP, 51, {range})"))?.as_str() {
+    match Python::with(&socket)?
+        .ask(&format!("s.setsockopt(socket.IPPROTO_IP, 51, struct.pack('=I', {range}))"))?
+        .as_str()
+    {
         "None" => Ok(socket),
         error => Err(Stop::skip(format!("IP_LOCAL_PORT_RANGE cannot be set here: {error}"))),
     }

@@ -178,8 +178,7 @@ const C10: Experiment = Experiment {
     title: "The kernel's connect timeout is minutes; bring your own",
     claim: "A connect whose SYN gets no answer stays SYN_SENT without events. TCP_USER_TIMEOUT (or TCP_SYNCNT) shortens it: then \
         one event IN|OUT|RDHUP|ERR|HUP with SO_ERROR=ETIMEDOUT, but not before the first SYN timer of 1 s. The default is \
-        tcp_syn_retries retransmissions: about two minutes with 6, a good minute where tcp_syn_linear_timeouts spaces the \
-        first ones evenly.",
+        tcp_syn_retries retransmissions: 127 s with 6, or 131 s since Linux 6.5, where tcp_syn_linear_timeouts adds 4.",
     why: "mio has no timers: keep a deadline per pending connect and drop the socket yourself.",
     source: "tcp(7) tcp_syn_retries, TCP_SYNCNT, TCP_USER_TIMEOUT; Linux ip-sysctl tcp_syn_linear_timeouts",
     needs: &[],
