@@ -62,7 +62,7 @@ const C09: Experiment = Experiment {
     core: false,
     title: "connect(AF_UNSPEC) dissolves an association",
     claim: "On a connected UDP socket connect with family AF_UNSPEC removes the peer (getpeername ENOTCONN, any source accepted \
-        again); on TCP it aborts the connection (peer gets RST) and the descriptor can connect again.",
+        again; its port too, if the kernel had chosen it); on TCP it aborts the connection (peer gets RST) and the descriptor can connect again.",
     why: "std, mio and socket2 have no call for it; rustix has connect_unspec. For UDP just use an unconnected socket, or make a \
         new one.",
     source: "connect(2) \"Connectionless sockets may dissolve the association\"; UNP 8.11",
@@ -88,6 +88,10 @@ fn an_association_is_dissolved(lab: &mut Lab) -> Result<(), Stop> {
     lab.expect("its own address, as before", net::address(&socket)?, here);
     second.send_to(b"second", &here.into())?;
     lab.expect("recv(u)", drain::exactly(&socket, 6)?, b"second");
+    connect(&first, here)?;
+    lab.call("connect(first, AF_UNSPEC)", connect_unspec(&first))?;
+    let port = net::address(&first)?.port();
+    lab.number("the port left to a socket that was bound to port 0", port, "the kernel; 0 is none");
 
     lab.step("On TCP it is an abortion: the peer gets a RST");
     let listener = net::listener()?;
