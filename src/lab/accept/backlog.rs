@@ -126,21 +126,21 @@ fn looking_at_the_queue(lab: &mut Lab) -> Result<(), Stop> {
         clients.push(client);
         wait::until("it was not queued", || Ok(queue_length(at)? >= length))?;
     }
-    lab.expect("TCP_INFO: queued, limit", queue_and_limit(lab, &mut python)?, "(3, 5)");
+    expect_queue(lab, &mut python, "(3, 5)")?;
     lab.expect("queued, in /proc/net/tcp", queue_length(at)?, 3u64);
 
     lab.step("One is accepted");
     lab.call("accept(listener)", listener.accept().map(|(server, _)| server))?;
-    lab.expect("TCP_INFO: queued, limit", queue_and_limit(lab, &mut python)?, "(2, 5)");
+    expect_queue(lab, &mut python, "(2, 5)")?;
 
     lab.step("listen() again changes the limit, and keeps the queue; more than somaxconn is not to be had");
     lab.call("listen(listener, 9)", listener.listen(9))?;
-    lab.expect("TCP_INFO: queued, limit", queue_and_limit(lab, &mut python)?, "(2, 9)");
+    expect_queue(lab, &mut python, "(2, 9)")?;
     let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn")?;
     let most: i32 = most.trim().parse().map_err(io::Error::other)?;
     lab.number("net.core.somaxconn", most, "the settings of this machine");
     lab.call("listen(listener, somaxconn + 1000)", listener.listen(most.saturating_add(1000)))?;
-    lab.expect("TCP_INFO: queued, limit", queue_and_limit(lab, &mut python)?, format!("(2, {most})"));
+    expect_queue(lab, &mut python, &format!("(2, {most})"))?;
 
     lab.step("A limit below what is queued already: those stay, and nobody else comes in");
     lab.call("listen(listener, 0)", listener.listen(0))?;
@@ -148,14 +148,16 @@ fn looking_at_the_queue(lab: &mut Lab) -> Result<(), Stop> {
     let result = lab.call("connect(late, listener)", connect(&late, at));
     lab.expect("connect", result, "EINPROGRESS");
     lab.expect("it stays unconnected", wait::stays_false(|| Ok(peer(&late).is_ok()))?, true);
-    lab.expect("TCP_INFO: queued, limit", queue_and_limit(lab, &mut python)?, "(2, 0)");
+    expect_queue(lab, &mut python, "(2, 0)")?;
     Ok(())
 }
 
-/// `struct tcp_info` in linux/tcp.h: eight bytes, four numbers, then these two.
-fn queue_and_limit(lab: &mut Lab, python: &mut Python) -> io::Result<String> {
-    let call = "struct.unpack_from('=II', s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 24)";
-    lab.call("python: s.getsockopt(IPPROTO_TCP, TCP_INFO)", python.ask(call))
+/// Python reads TCP_INFO. `struct tcp_info` in linux/tcp.h: eight bytes, four numbers, then these two.
+fn expect_queue(lab: &mut Lab, python: &mut Python, claimed: &str) -> io::Result<()> {
+    let ask = "struct.unpack_from('=II', s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 24)";
+    let info = lab.call("python: s.getsockopt(IPPROTO_TCP, TCP_INFO)", python.ask(ask))?;
+    lab.expect("tcpi_unacked, tcpi_sacked: queued, limit", info, claimed);
+    Ok(())
 }
 
 const A05: Experiment = Experiment {

@@ -1,6 +1,7 @@
 //! What happens to a connection between the handshake and accept(2).
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustix::event::epoll::EventFlags;
@@ -72,7 +73,7 @@ fn connect_and_send(
     lab: &mut Lab,
     listener: &Socket,
     client: &Socket,
-) -> io::Result<(std::net::SocketAddr, std::net::SocketAddr)> {
+) -> io::Result<(SocketAddr, SocketAddr)> {
     let here = net::address(listener)?;
     lab.call("connect(c, listener)", connect(client, here))?;
     lab.call("send(c, \"hello\")", client.send(b"hello"))?;

@@ -197,7 +197,7 @@ fn port_range() -> io::Result<(u16, u16)> {
 /// A TCP socket whose port, when the kernel chooses one, is one of these. No safe crate has the option.
 fn narrowed(low: u16, high: u16) -> Result<Socket, Stop> {
     let socket = net::socket()?;
-    let range = u32::from(high) << 16 | u32::from(low);
+    let range = (u32::from(high) << 16) | u32::from(low);
     match Python::with(&socket)?
         .ask(&format!("s.setsockopt(socket.IPPROTO_IP, 51, struct.pack('=I', {range}))"))?
         .as_str()

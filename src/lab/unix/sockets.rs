@@ -1,10 +1,12 @@
 //! Unix sockets in their three kinds, and the paths that stay behind.
 
-use std::io;
+use std::io::{self, IoSliceMut};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 
 use rustix::event::epoll::EventFlags;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::sockopt::set_socket_send_buffer_size;
+use rustix::net::{RecvAncillaryBuffer, RecvFlags, SendFlags, recv, recvmsg, send};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::lab::experiment::{Experiment, Page};
@@ -112,10 +114,6 @@ fn messages_over_a_connection(lab: &mut Lab) -> Result<(), Stop> {
 
 /// Receives one message with a buffer of `size` bytes: what came, and the names of its flags.
 fn message_of(socket: &Socket, size: usize) -> io::Result<(String, String)> {
-    use std::io::IoSliceMut;
-
-    use rustix::net::{RecvAncillaryBuffer, recvmsg};
-
     let mut buffer = vec![0; size];
     let mut none = RecvAncillaryBuffer::default();
     let message = recvmsg(socket, &mut [IoSliceMut::new(&mut buffer)], &mut none, RecvFlags::DONTWAIT)?;
@@ -139,17 +137,12 @@ const U03: Experiment = Experiment {
 
 fn datagrams_that_are_not_lost(lab: &mut Lab) -> Result<(), Stop> {
     lab.step("A receiver that does not receive, and a non-blocking sender that is connected to it");
-    let receiver = Socket::new(Domain::UNIX, Type::DGRAM, None)?;
-    receiver.bind(&SockAddr::unix("")?)?;
-    let receiver = UnixDatagram::from(std::os::fd::OwnedFd::from(receiver));
-    let sender = UnixDatagram::unbound()?;
-    sender.set_nonblocking(true)?;
-    lab.call("connect(u1, u2)", sender.connect_addr(&receiver.local_addr()?))?;
+    let (sender, receiver) = datagram_pair()?;
     let epoll = Epoll::new()?;
     epoll.add(&sender, 1, EventFlags::OUT)?;
     lab.expect("epoll before", mask(&epoll.wait()?), EventFlags::OUT);
 
-    lab.step("Datagrams of 1, 2, 3, ... bytes until one is refused");
+    lab.step("Datagrams that say \"1\", \"2\", \"3\", ... until one is refused");
     let sent = send_until_refused(&sender)?;
     let result = lab.call("send(u1, ...)", sender.send(b"x"));
     lab.expect("the next send", result, "EAGAIN");
@@ -160,21 +153,21 @@ fn datagrams_that_are_not_lost(lab: &mut Lab) -> Result<(), Stop> {
     lab.expect("epoll now", mask(&epoll.wait_quietly()?), "nothing");
 
     lab.step("A blocking sender waits instead; one datagram is received, and it goes on");
+    lab.call("fcntl(u1, F_SETFL, 0)", sender.set_nonblocking(false))?;
     let waiting = sender.try_clone()?;
-    waiting.set_nonblocking(false)?;
-    let mut waiting = asleep::start(move || waiting.send(&[0; 100]))?;
+    let mut waiting = asleep::start(move || waiting.send(b"the last"))?;
     lab.expect("send is asleep", waiting.stays_asleep()?, true);
-    let mut lengths = vec![receiver.recv(&mut [0; 200])?];
-    lab.expect("the blocking send", waiting.woken()?, 100usize);
+    let mut texts = vec![text_of(&receiver)?];
+    lab.expect("the blocking send", waiting.woken()?, 8usize);
 
-    lab.step("Every datagram is there, in order, each by itself");
+    lab.step("Every datagram is there, in order, each by itself; now there is room");
     for _ in 0..sent {
-        wait::readable(&receiver)?;
-        lengths.push(receiver.recv(&mut [0; 200])?);
+        texts.push(text_of(&receiver)?);
     }
-    let claimed: Vec<usize> = (1..=sent).chain([100]).collect();
-    lab.expect("their lengths", format!("{lengths:?}"), format!("{claimed:?}"));
-    lab.expect("epoll, now that there is room", mask(&epoll.wait()?), EventFlags::OUT);
+    let mut claimed: Vec<String> = (1..=sent).map(|number| number.to_string()).collect();
+    claimed.push("the last".to_owned());
+    lab.expect("what was received", texts.join(", "), claimed.join(", "));
+    lab.expect("epoll", mask(&epoll.wait()?), EventFlags::OUT);
 
     lab.step("The receiver is gone");
     drop(receiver);
@@ -184,16 +177,36 @@ fn datagrams_that_are_not_lost(lab: &mut Lab) -> Result<(), Stop> {
     Ok(())
 }
 
+/// A sender that is connected to a receiver, which is connected to nobody: between the ends of a socketpair there is no queue to
+/// be full, only the sender's buffer. That is large here, so that it is not what is full.
+fn datagram_pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
+    let receiver = Socket::new(Domain::UNIX, Type::DGRAM, None)?;
+    receiver.bind(&SockAddr::unix("")?)?;
+    let receiver = UnixDatagram::from(OwnedFd::from(receiver));
+    let sender = UnixDatagram::unbound()?;
+    sender.set_nonblocking(true)?;
+    set_socket_send_buffer_size(&sender, 1024 * 1024)?;
+    sender.connect_addr(&receiver.local_addr()?)?;
+    Ok((sender, receiver))
+}
+
 fn send_until_refused(sender: &UnixDatagram) -> io::Result<usize> {
     const MOST: usize = 5000;
-    for count in 0..MOST {
-        match sender.send(&vec![0; count + 1]) {
+    for sent in 0..MOST {
+        match sender.send((sent + 1).to_string().as_bytes()) {
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(count),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(sent),
             Err(error) => return Err(error),
         }
     }
     Ok(MOST)
+}
+
+fn text_of(receiver: &UnixDatagram) -> io::Result<String> {
+    wait::readable(receiver)?;
+    let mut buffer = [0; 64];
+    let count = receiver.recv(&mut buffer)?;
+    Ok(String::from_utf8_lossy(&buffer[..count]).into_owned())
 }
 
 const U04: Experiment = Experiment {
