@@ -51,7 +51,7 @@ fn a_client_that_has_reset(lab: &mut Lab) -> Result<(), Stop> {
     let accepted = listener.accept();
     let (server, from) =
         lab.call("accept(listener)", accepted.map(|(server, from)| (server, from.as_socket())))?;
-    lab.expect_that("accept's address", "the client's", from.is_some(), from == Some(there));
+    lab.expect("accept's address, the client's", from, there);
     let result = lab.call("getpeername(s)", peer(&server));
     lab.expect("getpeername of a fresh connection", result, "ENOTCONN");
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixListener;
 
 use rustix::event::epoll::EventFlags;
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -122,9 +123,7 @@ const C05: Experiment = Experiment {
 
 fn every_code_of_connect_ex(lab: &mut Lab) -> Result<(), Stop> {
     let (listener, full, (_bound, closed)) = (net::listener()?, FullListener::new()?, closed_port()?);
-    let (to, folder) = (net::address(&listener)?, Folder::new()?);
-    let stale = folder.path("stale");
-    drop(std::os::unix::net::UnixListener::bind(&stale)?);
+    let to = net::address(&listener)?;
     let mut python = Python::with(&listener)?;
 
     lab.step("TCP: done, refused, under way, under way already, there already, too late, forbidden");
@@ -158,13 +157,20 @@ fn every_code_of_connect_ex(lab: &mut Lab) -> Result<(), Stop> {
         connect_ex(lab, &mut python, what, &address, claimed)?;
     }
 
+    unix_codes(lab, &mut python)?;
+    kinds_of_rust(lab, [(closed, "ConnectionRefused"), (broadcast, "NetworkUnreachable")])
+}
+
+fn unix_codes(lab: &mut Lab, python: &mut Python) -> Result<(), Stop> {
     lab.step("Unix: no such path, and a path whose server is gone");
+    let folder = Folder::new()?;
+    drop(UnixListener::bind(folder.path("stale"))?);
     for (name, claimed) in [("nothing", "ENOENT"), ("stale", "ECONNREFUSED")] {
         python.ask("a = socket.socket(socket.AF_UNIX)")?;
         let address = format!("'{}'", folder.path(name).display());
-        connect_ex(lab, &mut python, &format!("a Unix connect to the path {name}"), &address, claimed)?;
+        connect_ex(lab, python, &format!("a Unix connect to the path {name}"), &address, claimed)?;
     }
-    kinds_of_rust(lab, [(closed, "ConnectionRefused"), (broadcast, "NetworkUnreachable")])
+    Ok(())
 }
 
 /// Calls it on Python's socket `a`.

@@ -220,11 +220,15 @@ fn a_connect_that_nobody_answers(lab: &mut Lab) -> Result<(), Stop> {
     lab.step("The other one waits on, and would for minutes");
     lab.expect("its state", proc_net::state(net::address(&patient)?, full.address()?)?, "SYN_SENT");
     lab.expect("what epoll reports while we look", mask(&epoll.wait_quietly()?), "nothing");
+    numbers_of_syn(lab);
+    Ok(())
+}
+
+fn numbers_of_syn(lab: &mut Lab) {
     for name in ["tcp_syn_retries", "tcp_syn_linear_timeouts"] {
+        let value = std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}"));
         // The second is there since Linux 6.5.
-        let value =
-            std::fs::read_to_string(format!("/proc/sys/net/ipv4/{name}")).unwrap_or_else(|_| "none".into());
+        let value = value.unwrap_or_else(|_| "none".to_owned());
         lab.number(format!("net.ipv4.{name}"), value.trim(), "the settings of this machine");
     }
-    Ok(())
 }

@@ -146,8 +146,7 @@ fn datagrams_that_are_not_lost(lab: &mut Lab) -> Result<(), Stop> {
     let sent = send_until_refused(&sender)?;
     let result = lab.call("send(u1, ...)", sender.send(b"x"));
     lab.expect("the next send", result, "EAGAIN");
-    let queue = std::fs::read_to_string("/proc/sys/net/unix/max_dgram_qlen")?;
-    let queue: usize = queue.trim().parse().map_err(io::Error::other)?;
+    let queue = longest_queue()?;
     lab.number("net.unix.max_dgram_qlen", queue, "the settings of this machine");
     lab.expect("datagrams taken, one more than max_dgram_qlen", sent, queue + 1);
     lab.expect("epoll now", mask(&epoll.wait_quietly()?), "nothing");
@@ -188,6 +187,11 @@ fn datagram_pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
     set_socket_send_buffer_size(&sender, 1024 * 1024)?;
     sender.connect_addr(&receiver.local_addr()?)?;
     Ok((sender, receiver))
+}
+
+fn longest_queue() -> io::Result<usize> {
+    let text = std::fs::read_to_string("/proc/sys/net/unix/max_dgram_qlen")?;
+    text.trim().parse().map_err(io::Error::other)
 }
 
 fn send_until_refused(sender: &UnixDatagram) -> io::Result<usize> {
