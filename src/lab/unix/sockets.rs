@@ -115,7 +115,7 @@ fn messages_over_a_connection(lab: &mut Lab) -> Result<(), Stop> {
 /// Receives one message with a buffer of `size` bytes: what came, and the names of its flags.
 fn message_of(socket: &Socket, size: usize) -> io::Result<(String, String)> {
     let mut buffer = vec![0; size];
-    let mut none = RecvAncillaryBuffer::default();
+    let mut none = RecvAncillaryBuffer::new(&mut []);
     let message = recvmsg(socket, &mut [IoSliceMut::new(&mut buffer)], &mut none, RecvFlags::DONTWAIT)?;
     let names: Vec<&str> = message.flags.iter_names().map(|(name, _)| name).collect();
     let names = if names.is_empty() { "nothing".to_owned() } else { names.join("|") };
