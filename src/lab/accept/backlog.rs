@@ -39,20 +39,21 @@ const A01: Experiment = Experiment {
 
 fn what_a_backlog_is(lab: &mut Lab) -> Result<(), Stop> {
     for backlog in [0, 1, 5] {
-        lab.step(
-            "A listener that does not accept, and clients one after the other until one is not connected",
-        );
+        lab.step("A listener that does not accept, as many clients as it has room for, and one more");
         let (listener, at) = listener_with(lab, backlog)?;
-        let (connected, waiting) = fill_queue(&listener, at)?;
-        lab.expect(format!("clients connected with listen({backlog})"), connected.len(), backlog + 1);
-        lab.expect("the state of the next", proc_net::state(net::address(&waiting)?, at)?, "SYN_SENT");
+        let (_connected, waiting) = fill_queue(at, backlog + 1)?;
+        lab.expect(format!("connections that wait with listen({backlog})"), queue_length(at)?, backlog + 1);
+        lab.expect("one more client stays unconnected", stays_unconnected(&waiting)?, true);
+        lab.expect("its state", proc_net::state(net::address(&waiting)?, at)?, "SYN_SENT");
         lab.expect("its SO_ERROR", so_error(&waiting)?, "0");
+        lab.expect("connections that wait", queue_length(at)?, backlog + 1);
+        drop(listener);
     }
 
     lab.step("Room for one: the client that waits is connected when it repeats its SYN");
     let (listener, at) = listener_with(lab, 0)?;
     let begun = Instant::now();
-    let (_connected, waiting) = fill_queue(&listener, at)?;
+    let (_connected, waiting) = fill_queue(at, 1)?;
     let _first = lab.call("accept(listener)", listener.accept().map(|(server, _)| server))?;
     wait::until("the client was not connected", || Ok(peer(&waiting).is_ok()))?;
     let latency = begun.elapsed().as_millis();
@@ -77,20 +78,23 @@ fn listener_with(lab: &mut Lab, backlog: i32) -> io::Result<(Socket, SocketAddr)
     Ok((listener, at))
 }
 
-/// Clients that are connected and wait to be accepted, and the first that is not: it has no event for as long as we look.
-fn fill_queue(listener: &Socket, at: SocketAddr) -> io::Result<(Vec<Socket>, Socket)> {
+/// So many clients that are connected and wait to be accepted, and one more that has sent its SYN.
+fn fill_queue(listener: SocketAddr, room: i32) -> io::Result<(Vec<Socket>, Socket)> {
     let mut connected = Vec::new();
-    loop {
-        let client = client()?;
-        let _pending = connect(&client, at);
-        if wait::stays_false(|| Ok(peer(&client).is_ok()))? || connected.len() == 100 {
-            return Ok((connected, client));
-        }
+    for _ in 0..room {
+        let client = net::socket()?;
+        connect(&client, listener)?;
         connected.push(client);
         // The last packet of the handshake puts it there; the next SYN must not overtake it.
-        wait::until("it was not queued", || Ok(queue_length(at)? >= connected.len() as u64))?;
-        wait::readable(listener)?;
+        wait::until("it was not queued", || Ok(queue_length(listener)? >= connected.len() as u64))?;
     }
+    let waiting = client()?;
+    let _pending = connect(&waiting, listener);
+    Ok((connected, waiting))
+}
+
+fn stays_unconnected(client: &Socket) -> io::Result<bool> {
+    wait::stays_false(|| Ok(peer(client).is_ok()))
 }
 
 fn queue_length(listener: SocketAddr) -> io::Result<u64> {
@@ -147,7 +151,7 @@ fn looking_at_the_queue(lab: &mut Lab) -> Result<(), Stop> {
     let late = client()?;
     let result = lab.call("connect(late, listener)", connect(&late, at));
     lab.expect("connect", result, "EINPROGRESS");
-    lab.expect("it stays unconnected", wait::stays_false(|| Ok(peer(&late).is_ok()))?, true);
+    lab.expect("it stays unconnected", stays_unconnected(&late)?, true);
     expect_queue(lab, &mut python, "(2, 0)")?;
     Ok(())
 }

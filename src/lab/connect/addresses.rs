@@ -62,7 +62,8 @@ const C09: Experiment = Experiment {
     core: false,
     title: "connect(AF_UNSPEC) dissolves an association",
     claim: "On a connected UDP socket connect with family AF_UNSPEC removes the peer (getpeername ENOTCONN, any source accepted \
-        again; its port too, if the kernel had chosen it); on TCP it aborts the connection (peer gets RST) and the descriptor can connect again.",
+        again), and a port that the kernel had chosen; on TCP it aborts the connection (peer gets RST) and the descriptor can \
+        connect again.",
     why: "std, mio and socket2 have no call for it; rustix has connect_unspec. For UDP just use an unconnected socket, or make a \
         new one.",
     source: "connect(2) \"Connectionless sockets may dissolve the association\"; UNP 8.11",
@@ -198,10 +199,9 @@ fn port_range() -> io::Result<(u16, u16)> {
 fn narrowed(low: u16, high: u16) -> Result<Socket, Stop> {
     let socket = net::socket()?;
     let range = (u32::from(high) << 16) | u32::from(low);
-    match Python::with(&socket)?
-        .ask(&format!("s.setsockopt(socket.IPPROTO_IP, 51, struct.pack('=I', {range}))"))?
-        .as_str()
-    {
+    let call = format!("s.setsockopt(socket.IPPROTO_IP, 51, struct.pack('=I', {range}))");
+    let answer = Python::with(&socket)?.ask(&call)?;
+    match answer.as_str() {
         "None" => Ok(socket),
         error => Err(Stop::skip(format!("IP_LOCAL_PORT_RANGE cannot be set here: {error}"))),
     }
