@@ -3,12 +3,14 @@
 pub mod arrival;
 pub mod asleep;
 pub mod capability;
+pub mod connecting;
 pub mod descriptor;
 pub mod drain;
 pub mod ends;
 pub mod epoll;
 pub mod fill;
 pub mod hangup;
+pub mod folder;
 pub mod helper;
 pub mod namespace;
 pub mod net;
