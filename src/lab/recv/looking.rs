@@ -1,6 +1,6 @@
 //! Looking without taking, waiting for more, and being woken later: three options that are less than they seem.
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::net::TcpStream;
 
 use rustix::event::epoll::EventFlags;

@@ -150,17 +150,22 @@ fn a_length_without_an_end(lab: &mut Lab) -> Result<(), Stop> {
         Ok(lab.call(format!("python: {READ}"), python.ask(READ))?)
     };
     lab.step("The length alone: the server waits for \"OK\" before it goes on");
-    lab.expect("the length", length(lab, "5")?, "5");
+    let found = length(lab, "5")?;
+    lab.expect("the length", found, "5");
 
     lab.step("The server does not wait: the text follows at once");
     let wrong = "ValueError: invalid literal for int() with base 10: '5hello'";
-    lab.expect("the length", length(lab, "5hello")?, wrong);
+    let found = length(lab, "5hello")?;
+    lab.expect("the length", found, wrong);
 
     lab.step("The same, and the text is \"12345\"");
-    lab.expect("the length, which is 5", length(lab, "512345")?, "512345");
+    let found = length(lab, "512345")?;
+    lab.expect("the length, which is 5", found, "512345");
 
     lab.step("The length is 12000, and its first two digits arrive before the others");
-    lab.expect("the length", length(lab, "12")?, "12");
-    lab.expect("and the rest of it is taken for the next", length(lab, "000")?, "0");
+    let found = length(lab, "12")?;
+    lab.expect("the length", found, "12");
+    let found = length(lab, "000")?;
+    lab.expect("and the rest of it is taken for the next", found, "0");
     Ok(())
 }

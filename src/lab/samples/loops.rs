@@ -1,6 +1,6 @@
 //! Loops around recv: one that never ends, one that ends rightly, and readers that hide what they have.
 
-use std::io::{self, BufRead, BufReader};
+use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 
 use rustix::io::ioctl_fionread;

@@ -1,6 +1,6 @@
 //! Writes of everything, and of nothing.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::net::TcpStream;
 
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, send, sendto, socketpair};
@@ -9,7 +9,7 @@ use crate::lab::experiment::{Experiment, Need, Page};
 use crate::lab::notebook::{Lab, Stop};
 use crate::lab::tools::descriptor::set_nonblocking;
 use crate::lab::tools::python::Python;
-use crate::lab::tools::{drain, net, receive, script, wait};
+use crate::lab::tools::{drain, hangup, net, receive, script, wait};
 
 pub(super) const PAGE: Page =
     Page { path: "src/lab/send/whole.rs", text: include_str!("whole.rs"), experiments: &[S03, S09] };
