@@ -154,7 +154,10 @@ fn get_from(lab: &mut Lab, reply: &str, size: usize, end: End) -> Result<String,
         wait::until("the client did not read", || Ok(ioctl_fionread(&client)? == 0))?;
     }
     let kept = match end {
-        End::Close => None,
+        End::Close => {
+            drop(server);
+            None
+        }
         End::Reset => {
             hangup::reset(server)?;
             None

@@ -120,14 +120,20 @@ fn transfer(client: &Socket, server: &Socket, bytes: usize) -> io::Result<(usize
 }
 
 fn payload_is_less(lab: &mut Lab) -> Result<(), Stop> {
-    lab.step("Filled: what goes in is less than the figure");
+    lab.step("Filled: what a receive queue holds is less than the figure");
     let (client, server) = net::pair()?;
     let _taken = fill::until_full(&client)?;
     let row = proc_net::tcp(net::address(&client)?, net::address(&server)?)?;
-    let (queued, figure) = (row.map_or(0, |row| row.send_queue), client.send_buffer_size()? as u64);
-    lab.number("SO_SNDBUF", figure, "what we set");
-    lab.number("bytes in the full send queue", queued, "the kernel's bookkeeping");
-    lab.expect_that("bytes in the full send queue", "more than 0, less than SO_SNDBUF", queued, {
+    lab.number(
+        "bytes in the full send queue",
+        row.map_or(0, |row| row.send_queue),
+        "the kernel's bookkeeping",
+    );
+    let row = proc_net::tcp(net::address(&server)?, net::address(&client)?)?;
+    let (queued, figure) = (row.map_or(0, |row| row.receive_queue), server.recv_buffer_size()? as u64);
+    lab.number("SO_RCVBUF", figure, "what we set");
+    lab.number("bytes in the full receive queue", queued, "the kernel's bookkeeping");
+    lab.expect_that("bytes in the full receive queue", "more than 0, less than SO_RCVBUF", queued, {
         queued > 0 && queued < figure
     });
     Ok(())

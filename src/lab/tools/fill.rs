@@ -11,9 +11,9 @@ use rustix::net::{SendFlags, send};
 use super::wait::{DEADLINE, too_late};
 
 /// How many refusals in a row, a millisecond apart, mean full: acknowledgements make room after the first EAGAIN.
-const REFUSALS: u32 = 30;
+const REFUSALS: u32 = 250;
 
-/// Sends zeros with MSG_DONTWAIT until the socket takes nothing for 30 ms; returns how many bytes it took.
+/// Sends zeros with MSG_DONTWAIT until the socket takes nothing for 250 ms, longer than an acknowledgement is delayed (200 ms); returns how many bytes it took.
 ///
 /// # Errors
 /// Those of send(2), and a socket that is never full.
