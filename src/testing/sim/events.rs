@@ -109,6 +109,12 @@ impl World {
     }
 
     fn note_event_again(&mut self, event: Event) {
+        for child in &mut self.children {
+            if child.token == Some(event.token) {
+                // It says that there may be something, whether there is or not.
+                child.level();
+            }
+        }
         for conn in &mut self.conns[..self.clients] {
             if conn.token == Some(event.token) {
                 conn.note_event(event.ready);
