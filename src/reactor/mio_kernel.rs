@@ -164,8 +164,9 @@ impl Kernel for MioKernel {
     fn spawn(&mut self, spec: &ChildSpec, token: Token) -> io::Result<Box<dyn ChildProcess>> {
         let child = crate::os::children::spawn(spec)?;
         for descriptor in child.descriptors().into_iter().flatten() {
-            let mut source = SourceFd(&descriptor.as_raw_fd());
-            self.poll.registry().register(&mut source, mio::Token(token.0), Interest::READABLE)?;
+            let descriptor = descriptor.as_raw_fd();
+            let token = mio::Token(token.0);
+            self.poll.registry().register(&mut SourceFd(&descriptor), token, Interest::READABLE)?;
         }
         Ok(Box::new(child))
     }

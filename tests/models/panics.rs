@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use oneloop::codec::Lines;
 use oneloop::kernel::Kernel;
@@ -15,7 +15,8 @@ use oneloop::os::datagrams::{DatagramOptions, DatagramPort, bind_udp};
 use oneloop::os::sockets::{ListenOptions, StreamListener, listen};
 use oneloop::reactor::{MioKernel, Outcome, Reactor, Stats};
 use oneloop::session::{
-    CloseReason, Context, EachDatagram, Factory, Framed, Now, Service, datagram_factory, factory,
+    ChildEvent, ChildSpec, CloseReason, Context, EachDatagram, Factory, Framed, Now, Service,
+    datagram_factory, factory,
 };
 use oneloop::{Address, Config, Error};
 
@@ -297,4 +298,65 @@ fn a_panic_in_the_handler_of_a_datagram_socket_ends_the_loop_with_an_error() {
     client.send_to(b"panic", local).unwrap();
     let error = reactor.run().unwrap_err().to_string();
     assert!(error.contains(&format!("udp://{local}")) && error.contains("panicked"), "{error}");
+}
+
+/// Runs a child, and panics over its output or over its end.
+struct Parent {
+    pids: Sender<u32>,
+    at_end: bool,
+}
+
+impl Service for Parent {
+    fn on_frame(&mut self, frame: &[u8], cx: &mut Context<'_>) {
+        self.at_end = frame == b"end";
+        let script = if self.at_end { "exit 0" } else { "echo $$; exec sleep 60" };
+        cx.spawn(ChildSpec {
+            program: "/bin/sh".into(),
+            arguments: ["-c", script].map(Into::into).to_vec(),
+            env: vec![("PATH".into(), "/usr/bin:/bin".into())],
+            time_limit: None,
+            max_output: None,
+        });
+    }
+
+    fn on_child(&mut self, event: ChildEvent<'_>, _cx: &mut Context<'_>) {
+        match event {
+            ChildEvent::Stdout(pid) => {
+                let pid = std::str::from_utf8(pid).unwrap().trim().parse().unwrap();
+                self.pids.send(pid).unwrap();
+                panic!("as asked");
+            }
+            ChildEvent::Ended(_) => assert!(!self.at_end, "as asked"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_panic_over_a_child_ends_its_connection_and_the_child() {
+    let ((pids, heard), (tells, told)) = (channel(), channel());
+    let running = thread::spawn(move || {
+        let mut reactor: Reactor<MioKernel> = Reactor::with_config(Config::default()).unwrap();
+        let make =
+            factory(move |_| Framed::new(Lines::default(), Parent { pids: pids.clone(), at_end: false }));
+        let address = reactor.listen("127.0.0.1:0".parse().unwrap(), make).unwrap();
+        tells.send((reactor.handle(), address)).unwrap();
+        (reactor.run(), reactor.stats(), reactor.jobs())
+    });
+    let (handle, address) = told.recv_timeout(PATIENCE).unwrap();
+    for said in [&b"output\n"[..], b"end\n"] {
+        let mut client = connect(address);
+        client.write_all(said).unwrap();
+        let _ = client.read_to_end(&mut Vec::new());
+    }
+    let child = heard.recv_timeout(PATIENCE).expect("it has started");
+    let (there, deadline) = (format!("/proc/{child}"), Instant::now() + PATIENCE);
+    while std::path::Path::new(&there).exists() {
+        assert!(Instant::now() < deadline, "the child outlives its connection");
+        thread::yield_now();
+    }
+    handle.stop();
+    let (outcome, stats, jobs) = running.join().unwrap();
+    assert_eq!((outcome.unwrap(), jobs), (Outcome::default(), 0));
+    assert_eq!(stats.closed_as(&CloseReason::Panicked), 2, "{stats}");
 }
