@@ -7,7 +7,7 @@ use std::fmt;
 use std::mem::MaybeUninit;
 
 use httparse::{Error, Header, Status};
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::{memchr, memchr_iter, memchr2, memrchr};
 
 use super::length::{LengthError, agree_on_length};
 
@@ -142,7 +142,10 @@ pub fn parse_request(input: &[u8]) -> Result<Option<(Request<'_>, usize)>, HeadE
 /// # Errors
 /// [`HeadError`] when the line that is not finished is too long already.
 pub fn is_worth_another_look(input: &[u8], seen: usize) -> Result<bool, HeadError> {
-    if memchr(b'\n', &input[seen.min(input.len())..]).is_some() {
+    let (before, fresh) = input.split_at(seen.min(input.len()));
+    // A CR is nothing by itself: what follows it decides.
+    let is_decided = before.ends_with(b"\r") && !fresh.is_empty();
+    if is_decided || memchr2(b'\n', b'\r', fresh).is_some() {
         return Ok(true);
     }
     let line = memrchr(b'\n', input).map_or(0, |end| end + 1);
