@@ -158,7 +158,11 @@ impl Job {
     /// What is to be told next, reading at most once into `into`. `None`: nothing before the next event or deadline.
     /// After [`ChildEvent::Ended`] the job is to be dropped.
     pub fn poll<'a>(&mut self, into: &'a mut [u8], now: Tick) -> Option<ChildEvent<'a>> {
-        while let Some(at) = self.readable() {
+        let hasty = self.child.planted() == Planted::ChildEndHasty;
+        if hasty {
+            self.ask(now);
+        }
+        while let Some(at) = self.readable().filter(|_| !hasty || self.status.is_none()) {
             self.first = 1 - at;
             if let Some(count) = self.read(at, into, now) {
                 let bytes = &into[..count];
@@ -166,7 +170,6 @@ impl Job {
             }
         }
         self.ask(now);
-        let hasty = self.child.planted() == Planted::ChildEndHasty;
         let status = self.status.filter(|_| hasty || !self.is_open())?;
         Some(ChildEvent::Ended(ChildEnd { status, limit: self.limit }))
     }

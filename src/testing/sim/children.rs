@@ -38,8 +38,8 @@ pub(super) struct Process {
     pub(super) gone: bool,
     pub(super) token: Option<Token>,
     pub(super) pending: bool,
-    /// The last read found nothing: the next one needs an event.
-    drained: bool,
+    /// How many reads may find nothing: one for each event, however many of them say the same.
+    permits: u32,
 }
 
 impl Process {
@@ -49,9 +49,14 @@ impl Process {
 
     /// What is there to be noticed.
     pub(super) fn level(&mut self) -> Readiness {
-        self.drained = false;
+        self.permits = self.permits.max(1);
         let some = self.written > self.read || self.writer_gone || self.status.is_some();
         if some { Readiness::READABLE } else { Readiness::NONE }
+    }
+
+    /// The event that said so comes twice.
+    pub(super) const fn note_event_again(&mut self) {
+        self.permits += 1;
     }
 
     /// Prints, closes its pipe, or ends; says whether that is an edge.
@@ -125,7 +130,7 @@ impl World {
             gone: false,
             token: Some(token),
             pending: false,
-            drained: false,
+            permits: 1,
         });
         Ok(self.children.len() - 1)
     }
@@ -134,13 +139,13 @@ impl World {
         self.count(21);
         self.progress();
         let child = &mut self.children[at];
-        if child.drained {
+        if child.permits == 0 {
             self.fail(format!("child {at} is read without an event"));
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let there = child.written - child.read;
         if there == 0 {
-            child.drained = !child.writer_gone;
+            child.permits -= u32::from(!child.writer_gone);
             return if child.writer_gone { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) };
         }
         let most = there.min(into.len());

@@ -111,8 +111,7 @@ impl World {
     fn note_event_again(&mut self, event: Event) {
         for child in &mut self.children {
             if child.token == Some(event.token) {
-                // It says that there may be something, whether there is or not.
-                child.level();
+                child.note_event_again();
             }
         }
         for conn in &mut self.conns[..self.clients] {
